@@ -1,0 +1,2 @@
+//! Load and scale measurements.
+fn main() {}

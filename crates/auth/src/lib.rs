@@ -1,0 +1,1 @@
+//! TriggerAuthentication to parameters.

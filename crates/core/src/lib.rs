@@ -1,0 +1,1 @@
+//! Every decision of keda-rs, pure: activity, cooldown, replicas, HPA, names, cron.

@@ -1,0 +1,2 @@
+//! The keda executable.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The gRPC contract between the adapter and the operator.

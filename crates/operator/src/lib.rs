@@ -1,0 +1,1 @@
+//! The operator: watch, reconcile, poll, decide, apply; and the metrics service.

@@ -1,0 +1,1 @@
+//! Metrics with upstream's names, logs in zap's shapes, Kubernetes events.

@@ -1,0 +1,1 @@
+//! Certificates: loading, making, hot reload; TLS acceptors and connectors.

@@ -1,0 +1,1 @@
+//! Triggers that ask an HTTP endpoint.
