@@ -1,1 +1,28 @@
 //! A Kubernetes API server in memory, controllers, clock, builders, fake sources: for tests and the demo.
+//!
+//! The server is one value, [`ApiServer`]. Its [`client`](ApiServer::client) needs no socket and works under tokio's
+//! paused time, so hours of scaling pass in seconds; [`serve`](ApiServer::serve) puts the same server on a socket for
+//! `keda demo` and kubectl. [`controllers`] play the parts of kube-controller-manager that scaling needs,
+//! [`source::Prometheus`] plays the source.
+//!
+//! How a request travels: `http` (routes, negotiation) → `api` (verbs: decode, admit, validate) → `store` (objects,
+//! revisions, history). Everything that tests may want to know or disturb hangs on [`ApiServer`]: the request log
+//! ([`ApiServer::requests`]), [`Faults`], [`ApiServer::drop_watches`], [`ApiServer::expire_history`].
+
+mod aggregate;
+mod clock;
+pub mod controllers;
+mod faults;
+mod record;
+mod refusal;
+pub mod schema;
+mod server;
+pub mod source;
+mod sync;
+
+pub use aggregate::Backend;
+pub use clock::Clock;
+pub use faults::{Fault, Faults, Rates};
+pub use record::{Mark, Recorded, Verb};
+pub use refusal::Refusal;
+pub use server::{ApiServer, Body, Denial, Identity};
