@@ -1,1 +1,15 @@
 //! Every decision of keda-rs, pure: activity, cooldown, replicas, HPA, names, cron.
+//!
+//! Nothing here reads a clock, a file or a socket: what a function needs to know comes in as an argument, and what it
+//! wants done goes out as a value. The operator, the simulator and the tests therefore decide the same way, and a
+//! decision can be printed, stored and repeated.
+//!
+//! Where behaviour is upstream's, the comment names upstream's file; where it is ours, it says why.
+
+pub mod activity;
+pub mod bounds;
+pub mod conditions;
+pub mod decide;
+pub mod metric;
+pub mod names;
+pub mod pause;

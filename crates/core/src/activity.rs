@@ -1,0 +1,117 @@
+//! From what the triggers of one poll answered to one statement: active, not active, or not known.
+//!
+//! The poll loop collects a [`TriggerOutcome`] for each trigger and [`of`] folds them, after
+//! `pkg/scaling/scale_handler.go` (`getScaledObjectState`). The promise of this module: a trigger that failed, or was
+//! not read yet, never makes an object inactive. Upstream once lost that on a race (a poll that met a closed cache read
+//! "inactive, no error"); here the difference is in the type.
+
+use std::collections::BTreeMap;
+
+use keda_api::{Quantity, TriggerActivity};
+use serde::Serialize;
+
+/// One metric, read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MetricReading {
+    /// The metric's name in the HPA, `s<index>-<part>`.
+    pub name: String,
+    /// The number the source gave, before any clamping.
+    pub value: f64,
+    /// Whether it is above the trigger's activation threshold.
+    pub active: bool,
+    /// The target it is held against in the HPA, for people who read decisions. None where it is not known.
+    pub target: Option<Quantity>,
+}
+
+/// What one trigger answered in one poll.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TriggerOutcome {
+    /// Position in `spec.triggers`.
+    pub index: usize,
+    /// The trigger's name, else its type.
+    pub trigger: String,
+    /// The answer.
+    pub result: TriggerResult,
+}
+
+/// The answer of one trigger.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum TriggerResult {
+    /// Every metric was read. In the order of the trigger's plan; the last one decides whether the trigger is active.
+    Sampled(Vec<MetricReading>),
+    /// Some metrics were read, others failed.
+    Partial {
+        /// Those that were read.
+        readings: Vec<MetricReading>,
+        /// What went wrong with the others.
+        errors: Vec<String>,
+    },
+    /// Nothing could be read; the reason.
+    Failed(String),
+    /// Not read yet, for instance right after a start. Neither a value nor an error.
+    Pending,
+}
+
+/// What a poll says about an object. The default is "nothing was read yet", from which nothing follows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Activity {
+    /// At least one trigger is active.
+    pub active: bool,
+    /// At least one trigger failed, in part or whole.
+    pub error: bool,
+    /// Every trigger has been read or has failed: none is pending. Only then does "not active" mean anything.
+    pub complete: bool,
+    /// The names of all metrics of the active triggers, in trigger order: who woke the object.
+    pub active_metrics: Vec<String>,
+    /// What went wrong, each text with its trigger in front.
+    pub errors: Vec<String>,
+    /// Everything that was read, in trigger order.
+    pub readings: Vec<MetricReading>,
+}
+
+/// Folds the answers of one poll.
+///
+/// An answer that is not a number, and a trigger that answers with no metric at all, count as failures: no source means
+/// "no load" by them.
+pub fn of(outcomes: &[TriggerOutcome]) -> Activity {
+    let mut activity = Activity { complete: !outcomes.is_empty(), ..Activity::default() };
+    for outcome in outcomes {
+        let (readings, errors) = match &outcome.result {
+            TriggerResult::Sampled(readings) => (readings.as_slice(), &[][..]),
+            TriggerResult::Partial { readings, errors } => (readings.as_slice(), errors.as_slice()),
+            TriggerResult::Failed(error) => (&[][..], std::slice::from_ref(error)),
+            TriggerResult::Pending => {
+                activity.complete = false;
+                continue;
+            }
+        };
+        let mut faults: Vec<String> = errors.to_vec();
+        if readings.is_empty() && faults.is_empty() {
+            faults.push("no metric was read".to_owned());
+        }
+        let (numbers, others): (Vec<_>, Vec<_>) =
+            readings.iter().partition(|reading| !reading.value.is_nan());
+        faults.extend(others.iter().map(|reading| format!("metric {} is not a number", reading.name)));
+
+        activity.error |= !faults.is_empty();
+        activity.errors.extend(faults.iter().map(|fault| format!("{}: {fault}", outcome.trigger)));
+        if numbers.last().is_some_and(|reading| reading.active) {
+            activity.active = true;
+            activity.active_metrics.extend(readings.iter().map(|reading| reading.name.clone()));
+        }
+        activity.readings.extend(numbers.into_iter().cloned());
+    }
+    activity
+}
+
+/// `status.triggersActivity`: for each external metric of the object, whether it is among the active ones.
+pub fn by_metric(external_metric_names: &[String], activity: &Activity) -> BTreeMap<String, TriggerActivity> {
+    external_metric_names
+        .iter()
+        .map(|name| (name.clone(), TriggerActivity { is_active: activity.active_metrics.contains(name) }))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

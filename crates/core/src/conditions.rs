@@ -1,0 +1,134 @@
+//! Every condition a ScaledObject can show, with upstream's reasons and texts.
+//!
+//! People alert on these and search for them, so they are in one place and to the letter
+//! (`apis/keda/v1alpha1/condition_types.go`, `pkg/scaling/executor/scale_scaledobjects.go`,
+//! `controllers/keda/scaledobject_controller.go`).
+
+use keda_api::{Condition, ConditionStatus};
+
+use ConditionStatus::{False, True, Unknown};
+
+/// Ready: valid, and its triggers work.
+pub fn ready() -> Condition {
+    Condition::new(
+        Condition::READY,
+        True,
+        "ScaledObjectReady",
+        "ScaledObject is defined correctly and is ready for scaling",
+    )
+}
+
+/// Ready while fully paused.
+pub fn ready_paused() -> Condition {
+    Condition::new(Condition::READY, True, "ScaledObjectReady", "ScaledObject is paused")
+}
+
+/// Not ready: the reconcile found something wrong. `message` is `<which check>: <what>`.
+pub fn check_failed(message: &str) -> Condition {
+    Condition::new(Condition::READY, False, "ScaledObjectCheckFailed", message)
+}
+
+/// Not ready: the target's replicas cannot be read; `message` says why.
+pub fn replicas_unreadable(message: &str) -> Condition {
+    Condition::new(Condition::READY, False, "ErrorGettingCurrentReplicas", message)
+}
+
+/// Not ready: nothing is active and a trigger fails.
+pub fn trigger_error() -> Condition {
+    Condition::new(
+        Condition::READY,
+        False,
+        "TriggerError",
+        "Triggers defined in ScaledObject are not working correctly",
+    )
+}
+
+/// Readiness unknown: something is active, and a trigger fails.
+pub fn partial_trigger_error() -> Condition {
+    Condition::new(
+        Condition::READY,
+        Unknown,
+        "PartialTriggerError",
+        "Some triggers defined in ScaledObject are not working correctly",
+    )
+}
+
+/// Active by a trigger.
+pub fn active() -> Condition {
+    Condition::new(
+        Condition::ACTIVE,
+        True,
+        "ScalerActive",
+        "Scaling is performed because triggers are active",
+    )
+}
+
+/// Active by annotation.
+pub fn active_forced() -> Condition {
+    Condition::new(
+        Condition::ACTIVE,
+        True,
+        "ScalerActive",
+        "Scaling is performed because activation is being forced by annotation",
+    )
+}
+
+/// Nothing is active.
+pub fn not_active() -> Condition {
+    Condition::new(
+        Condition::ACTIVE,
+        False,
+        "ScalerNotActive",
+        "Scaling is not performed because triggers are not active",
+    )
+}
+
+/// Nothing is active, but the cooldown has not passed.
+pub fn cooling_down() -> Condition {
+    Condition::new(
+        Condition::ACTIVE,
+        False,
+        "ScalerCooldown",
+        "Scaler cooling down because triggers are not active",
+    )
+}
+
+/// Activity unknown: the reconcile found something wrong.
+pub fn activity_unknown() -> Condition {
+    Condition::new(Condition::ACTIVE, Unknown, "UnknownState", "ScaledObject check failed")
+}
+
+/// Paused, in full or in one direction.
+pub fn paused() -> Condition {
+    Condition::new(Condition::PAUSED, True, "ScaledObjectPaused", "ScaledObject is paused")
+}
+
+/// No longer paused.
+pub fn unpaused() -> Condition {
+    Condition::new(
+        Condition::PAUSED,
+        False,
+        "ScaledObjectUnpaused",
+        "pause annotation removed for ScaledObject",
+    )
+}
+
+/// A trigger is falling back.
+pub fn fallback() -> Condition {
+    Condition::new(
+        Condition::FALLBACK,
+        True,
+        "FallbackExists",
+        "At least one trigger is falling back on this scaled object",
+    )
+}
+
+/// No trigger is falling back.
+pub fn no_fallback() -> Condition {
+    Condition::new(
+        Condition::FALLBACK,
+        False,
+        "NoFallbackFound",
+        "No fallbacks are active on this scaled object",
+    )
+}
