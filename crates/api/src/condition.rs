@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// One condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Condition {
-    /// What the condition is about, for instance [`Condition::READY`].
+    /// What the condition is about, for instance `Ready`.
     pub r#type: String,
     /// True, False or Unknown.
     #[schemars(with = "String")]

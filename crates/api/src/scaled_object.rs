@@ -8,6 +8,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema;
 use crate::{Conditions, GroupVersionKindResource, ScaleTarget, ScaleTrigger, TriggerActivity};
 
 /// What to scale, by which triggers, within which bounds.
@@ -116,6 +117,7 @@ pub struct HorizontalPodAutoscalerConfig {
     pub name: Option<String>,
     /// How fast the HPA scales, per direction; see autoscaling/v2.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::hpa_behavior")]
     pub behavior: Option<HorizontalPodAutoscalerBehavior>,
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// One trigger: which scaler, with which parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,8 +43,20 @@ pub struct AuthenticationRef {
 /// Whether one external metric is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = without_defaults)]
 pub struct TriggerActivity {
     /// True while the metric is above its activation threshold.
     #[serde(default)]
     pub is_active: bool,
+}
+
+/// A default that serde fills in on reading is no default that the API server has to store.
+fn without_defaults(schema: &mut Schema) {
+    for property in
+        schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+    {
+        if let Some(property) = property.as_object_mut() {
+            property.remove("default");
+        }
+    }
 }

@@ -101,6 +101,7 @@ pub struct TriggerAuthenticationSpec {
     printcolumn(name = "ScaledJobs", type_ = "string", json_path = ".status.scaledjobs", priority = 1)
 )]
 #[serde(transparent)]
+#[schemars(description = "Where parameters come from. Every source that is set adds its parameters.")]
 pub struct ClusterTriggerAuthenticationSpec(pub TriggerAuthenticationSpec);
 
 impl Deref for ClusterTriggerAuthenticationSpec {
