@@ -1,0 +1,119 @@
+//! What triggers and their authentication may read from the cluster.
+//!
+//! Reads are single objects by name, on demand; nothing here lists or watches. The operator implements [`Reader`] on its
+//! client, tests implement it on a map.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use keda_api::{ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication};
+
+/// Reads single objects. `Ok(None)` means that the object does not exist; every other failure is a [`ReadError`].
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// The data of a Secret, decoded from base64.
+    async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, Vec<u8>>>, ReadError>;
+
+    /// The `data` of a ConfigMap.
+    async fn config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, ReadError>;
+
+    /// A TriggerAuthentication.
+    async fn trigger_authentication(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<TriggerAuthentication>, ReadError>;
+
+    /// A ClusterTriggerAuthentication.
+    async fn cluster_trigger_authentication(
+        &self,
+        name: &str,
+    ) -> Result<Option<ClusterTriggerAuthentication>, ReadError>;
+
+    /// `spec.template` of a scale target of any kind. `Ok(None)` if the object does not exist or has no pod template.
+    async fn pod_template(
+        &self,
+        target: &GroupVersionKindResource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<PodTemplateSpec>, ReadError>;
+}
+
+/// A read that failed for another reason than absence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadError {
+    /// What was read and why it failed, e.g. `secrets "db" is forbidden: ...`.
+    pub message: String,
+    /// Whether trying again later can succeed (the API server was away), as opposed to a missing permission.
+    pub temporary: bool,
+}
+
+impl ReadError {
+    /// A failure that may pass by itself.
+    pub fn temporary(message: impl Into<String>) -> Self {
+        Self { message: message.into(), temporary: true }
+    }
+
+    /// A failure that needs somebody to act.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), temporary: false }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// A cluster without any object, for triggers that never read one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+#[async_trait]
+impl Reader for Nothing {
+    async fn secret(&self, _: &str, _: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ReadError> {
+        Ok(None)
+    }
+
+    async fn config_map(&self, _: &str, _: &str) -> Result<Option<BTreeMap<String, String>>, ReadError> {
+        Ok(None)
+    }
+
+    async fn trigger_authentication(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<TriggerAuthentication>, ReadError> {
+        Ok(None)
+    }
+
+    async fn cluster_trigger_authentication(
+        &self,
+        _: &str,
+    ) -> Result<Option<ClusterTriggerAuthentication>, ReadError> {
+        Ok(None)
+    }
+
+    async fn pod_template(
+        &self,
+        _: &GroupVersionKindResource,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<PodTemplateSpec>, ReadError> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,76 @@
+//! What a connected trigger reaches the world through: the environment, tied to one trigger.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::telemetry::{Subject, Telemetry};
+use crate::{Clock, Context, Environment, Error, http, kube};
+
+/// Given to [`crate::Trigger::connect`]. Cheap to clone.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Link {
+    /// HTTP with the trigger's default deadline; requests are counted for the trigger.
+    pub http: Http,
+    /// Wall time.
+    pub clock: Clock,
+    /// Single objects of the cluster.
+    pub kube: Arc<dyn kube::Reader>,
+    /// Where the trigger stands.
+    pub context: Arc<Context>,
+    subject: Arc<Subject>,
+    telemetry: Arc<dyn Telemetry>,
+}
+
+impl Link {
+    pub(crate) fn new(environment: &Environment, context: Arc<Context>, subject: Arc<Subject>) -> Self {
+        Self {
+            http: Http {
+                transport: environment.http.clone(),
+                context: context.clone(),
+                subject: subject.clone(),
+                telemetry: environment.telemetry.clone(),
+            },
+            clock: environment.clock,
+            kube: environment.kube.clone(),
+            context,
+            subject,
+            telemetry: environment.telemetry.clone(),
+        }
+    }
+
+    /// Reports that the source answered without a number, and whether the user chose to read that as 0.
+    pub fn empty_response(&self, ignored: bool) {
+        self.telemetry.empty_response(&self.subject, ignored);
+    }
+}
+
+/// HTTP for one trigger.
+#[derive(Clone)]
+pub struct Http {
+    transport: Arc<dyn http::Transport>,
+    context: Arc<Context>,
+    subject: Arc<Subject>,
+    telemetry: Arc<dyn Telemetry>,
+}
+
+impl Http {
+    /// Sends a request under its own deadline, else the trigger's default.
+    ///
+    /// # Errors
+    /// There was no answer. A status of any kind is an answer.
+    pub async fn send(&self, mut request: http::Request) -> Result<http::Response, Error> {
+        let timeout = *request.timeout.get_or_insert(self.context.http_timeout);
+        let what = request.describe();
+        let started = Instant::now();
+        // Transports keep to the deadline; this holds even for one that does not.
+        let sent = tokio::time::timeout(timeout, self.transport.send(request)).await;
+        let result = sent.unwrap_or_else(|_| {
+            Err(http::Error::new(http::ErrorKind::Timeout, format!("{what}: no answer within {timeout:?}")))
+        });
+        let status = result.as_ref().ok().map(|response| response.status.as_u16());
+        self.telemetry.http_request(&self.subject, status, started.elapsed());
+        result.map_err(Error::from)
+    }
+}
