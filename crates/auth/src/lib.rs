@@ -1,1 +1,23 @@
-//! TriggerAuthentication to parameters.
+//! TriggerAuthentication to parameters: what an `authenticationRef` means, and what a container's environment says.
+//!
+//! [`resolve`] turns a reference into parameters for one trigger, [`container_env`] turns a pod template into the
+//! variables that `...FromEnv` metadata reads. Both read the cluster by name through
+//! [`kube::Reader`](keda_scaler::kube::Reader) only, keep nothing, and write nothing; [`Tracked`] says afterwards what
+//! was read, so that a change to one of these objects can reach the trigger at once.
+//!
+//! Upstream logs most failures and goes on with an empty parameter, which makes an unauthenticated trigger out of a
+//! typing error. Here each of them is an [`Error`] that names the parameter, the object and the key. No error ever
+//! carries a value.
+
+mod env;
+mod error;
+mod resolve;
+mod tracked;
+
+#[cfg(test)]
+mod memory;
+
+pub use env::container_env;
+pub use error::Error;
+pub use resolve::{Resolved, Scope, resolve};
+pub use tracked::{ReadKey, Tracked};

@@ -1,0 +1,120 @@
+//! Why an authentication reference or an environment could not be resolved. The texts end up in the Ready condition
+//! and in events, so they name objects and keys, never values.
+
+use keda_scaler::kube::ReadError;
+
+use crate::ReadKey;
+
+/// Why parameters could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The TriggerAuthentication or ClusterTriggerAuthentication of the reference does not exist.
+    #[error("{0} not found")]
+    NotFound(ReadKey),
+
+    /// The reference's kind is neither of the two.
+    #[error(
+        "authenticationRef kind \"{0}\" is not known, it must be TriggerAuthentication or ClusterTriggerAuthentication"
+    )]
+    UnknownKind(String),
+
+    /// A source of parameters that upstream has and this implementation does not have yet.
+    #[error("{source_name} in {origin} is not supported yet")]
+    Unsupported {
+        /// The object that asks for it.
+        origin: ReadKey,
+        /// The source's field name, with the provider where that is what is missing.
+        source_name: String,
+    },
+
+    /// A ClusterTriggerAuthentication reads Secrets or ConfigMaps, and nobody said in which namespace.
+    #[error(
+        "{0} reads from the cluster object namespace, which is not known: set KEDA_CLUSTER_OBJECT_NAMESPACE"
+    )]
+    NoClusterObjectNamespace(ReadKey),
+
+    /// The object that a parameter or variable comes from does not exist.
+    #[error("{what} is read from key \"{key}\" of {object}, which does not exist")]
+    MissingObject {
+        /// The parameter or variable, in words.
+        what: String,
+        /// The key that was wanted.
+        key: String,
+        /// Where it was looked for.
+        object: ReadKey,
+    },
+
+    /// The object exists and lacks the key.
+    #[error("{what} is read from key \"{key}\" of {object}, which has no such key")]
+    MissingKey {
+        /// The parameter, in words.
+        what: String,
+        /// The key that was wanted.
+        key: String,
+        /// Where it was looked for.
+        object: ReadKey,
+    },
+
+    /// The whole object is a source of variables (`envFrom`) and does not exist.
+    #[error("envFrom of container \"{container}\" names {object}, which does not exist")]
+    MissingEnvFrom {
+        /// The container that asks for it.
+        container: String,
+        /// Where it was looked for.
+        object: ReadKey,
+    },
+
+    /// Bytes that are no text cannot be a parameter.
+    #[error("key \"{key}\" of {object} is not valid UTF-8")]
+    NotText {
+        /// The key that was read.
+        key: String,
+        /// The object it is in.
+        object: ReadKey,
+    },
+
+    /// A parameter comes from the target's environment, and the target has no pod template.
+    #[error(
+        "parameter \"{parameter}\" is read from environment variable \"{variable}\", but the target has no pod template"
+    )]
+    NoTemplate {
+        /// The parameter.
+        parameter: String,
+        /// The variable.
+        variable: String,
+    },
+
+    /// A parameter comes from an environment variable that the container does not set to anything that can be read.
+    #[error(
+        "parameter \"{parameter}\" is read from environment variable \"{variable}\", which container \"{container}\" does not set"
+    )]
+    MissingVariable {
+        /// The parameter.
+        parameter: String,
+        /// The variable.
+        variable: String,
+        /// The container.
+        container: String,
+    },
+
+    /// The container named does not exist. The text is upstream's (`pkg/scaling/resolver/scale_resolvers.go`).
+    #[error("couldn't find container with name {0} on Target object")]
+    NoContainer(String),
+
+    /// The cluster could not be read.
+    #[error("cannot read {object}: {cause}")]
+    Read {
+        /// What was read.
+        object: ReadKey,
+        /// Why it failed.
+        cause: ReadError,
+    },
+}
+
+impl Error {
+    /// Whether trying again can succeed although nobody changes anything, because the API server was away.
+    pub fn temporary(&self) -> bool {
+        matches!(self, Self::Read { cause, .. } if cause.temporary)
+    }
+}

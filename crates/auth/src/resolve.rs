@@ -1,0 +1,198 @@
+//! From an `authenticationRef` to parameters (core.md 6.1, 6.2; upstream `pkg/scaling/resolver`).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use keda_api::{AuthenticationRef, GroupVersionKindResource, TriggerAuthenticationSpec};
+use keda_scaler::{PodIdentity, Secret, kube::Reader};
+
+use crate::{Error, ReadKey, Tracked, env};
+
+/// Where a reference is looked up and what it may read.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// The namespace of the ScaledObject or ScaledJob.
+    pub namespace: String,
+    /// Where a ClusterTriggerAuthentication finds Secrets and ConfigMaps (`KEDA_CLUSTER_OBJECT_NAMESPACE`, else the
+    /// operator's own namespace).
+    pub cluster_object_namespace: Option<String>,
+    /// The scale target and its name, whose pod template `env` sources read.
+    pub target: Option<(GroupVersionKindResource, String)>,
+    /// The container that `...FromEnv` metadata reads (`envSourceContainerName`). An `env` source does not follow it:
+    /// without a container of its own it means the first one, as upstream.
+    pub env_source_container: Option<String>,
+}
+
+/// What a reference came to.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// The trigger's authentication parameters by name.
+    pub params: BTreeMap<String, Secret>,
+    /// The identity the trigger should use towards its cloud.
+    pub pod_identity: PodIdentity,
+    /// Every object that was read, found or not, sorted.
+    pub reads: Vec<ReadKey>,
+}
+
+/// Resolves a trigger's `authenticationRef`. No reference, or one without a name, is no parameters.
+///
+/// Later sources overwrite equal names, in upstream's order: `env`, `configMapTargetRef`, `secretTargetRef`.
+///
+/// # Errors
+///
+/// When the referenced object, or anything that it names, does not exist or cannot be read, and when it uses a source
+/// that is not supported yet. Nothing is resolved partially.
+pub async fn resolve(
+    reference: Option<&AuthenticationRef>,
+    scope: &Scope,
+    reader: &dyn Reader,
+) -> Result<Resolved, Error> {
+    let tracked = Tracked::new(reader);
+    let params = match reference {
+        Some(reference) if !reference.name.is_empty() => params(reference, scope, &tracked).await?,
+        _ => BTreeMap::new(),
+    };
+    Ok(Resolved { params, pod_identity: PodIdentity::None, reads: tracked.reads() })
+}
+
+async fn params(
+    reference: &AuthenticationRef,
+    scope: &Scope,
+    reader: &dyn Reader,
+) -> Result<BTreeMap<String, Secret>, Error> {
+    let Found { key, spec, namespace } = find(reference, scope, reader).await?;
+    refuse_unsupported(&key, &spec)?;
+
+    let mut params = BTreeMap::new();
+    let sources = spec.env.as_deref().unwrap_or_default();
+    if !sources.is_empty() {
+        let template = pod_template(scope, reader).await?;
+        for source in sources {
+            let no_template =
+                || Error::NoTemplate { parameter: source.parameter.clone(), variable: source.name.clone() };
+            let template = template.as_ref().ok_or_else(no_template)?;
+            let container =
+                env::container(template, source.container_name.as_deref())?.ok_or_else(no_template)?;
+            let variables = env::variables(container, &scope.namespace, reader).await?;
+            let value = variables.get(&source.name).ok_or_else(|| Error::MissingVariable {
+                parameter: source.parameter.clone(),
+                variable: source.name.clone(),
+                container: container.name.clone(),
+            })?;
+            params.insert(source.parameter.clone(), Secret::from(value.clone()));
+        }
+    }
+
+    for source in spec.config_map_target_ref.iter().flatten() {
+        let object = ReadKey::config_map(namespace.get(&key)?, &source.name);
+        let data = reader
+            .config_map(namespace.get(&key)?, &source.name)
+            .await
+            .map_err(|cause| Error::Read { object: object.clone(), cause })?;
+        let value = pick(data, &source.parameter, &source.key, object)?;
+        params.insert(source.parameter.clone(), Secret::from(value));
+    }
+    for source in spec.secret_target_ref.iter().flatten() {
+        let object = ReadKey::secret(namespace.get(&key)?, &source.name);
+        let data = reader
+            .secret(namespace.get(&key)?, &source.name)
+            .await
+            .map_err(|cause| Error::Read { object: object.clone(), cause })?;
+        let value = pick(data, &source.parameter, &source.key, object.clone())?;
+        let value =
+            String::from_utf8(value).map_err(|_| Error::NotText { key: source.key.clone(), object })?;
+        params.insert(source.parameter.clone(), Secret::from(value));
+    }
+    Ok(params)
+}
+
+/// The referenced object.
+struct Found {
+    key: ReadKey,
+    spec: TriggerAuthenticationSpec,
+    namespace: SourceNamespace,
+}
+
+/// Where the object's Secrets and ConfigMaps are. It matters only once one is read.
+struct SourceNamespace(Option<String>);
+
+impl SourceNamespace {
+    fn get(&self, key: &ReadKey) -> Result<&str, Error> {
+        self.0.as_deref().ok_or_else(|| Error::NoClusterObjectNamespace(key.clone()))
+    }
+}
+
+async fn find(reference: &AuthenticationRef, scope: &Scope, reader: &dyn Reader) -> Result<Found, Error> {
+    let name = reference.name.as_str();
+    match reference.kind.as_deref().unwrap_or_default() {
+        "" | "TriggerAuthentication" => {
+            let key = ReadKey::namespaced("TriggerAuthentication", &scope.namespace, name);
+            let found = reader.trigger_authentication(&scope.namespace, name).await;
+            let found = found.map_err(|cause| Error::Read { object: key.clone(), cause })?;
+            let found = found.ok_or_else(|| Error::NotFound(key.clone()))?;
+            Ok(Found { key, spec: found.spec, namespace: SourceNamespace(Some(scope.namespace.clone())) })
+        }
+        "ClusterTriggerAuthentication" => {
+            let key = ReadKey::cluster("ClusterTriggerAuthentication", name);
+            let found = reader.cluster_trigger_authentication(name).await;
+            let found = found.map_err(|cause| Error::Read { object: key.clone(), cause })?;
+            let found = found.ok_or_else(|| Error::NotFound(key.clone()))?;
+            let namespace = SourceNamespace(scope.cluster_object_namespace.clone());
+            Ok(Found { key, spec: found.spec.0, namespace })
+        }
+        other => Err(Error::UnknownKind(other.to_owned())),
+    }
+}
+
+/// Names the first source that would be needed and is not there: a parameter must never be missing in silence.
+fn refuse_unsupported(origin: &ReadKey, spec: &TriggerAuthenticationSpec) -> Result<(), Error> {
+    let identity = spec.pod_identity.as_ref().map(|identity| identity.provider.as_str());
+    let identity = identity.filter(|provider| !matches!(*provider, "" | "none"));
+    let source_name = if let Some(provider) = identity {
+        format!("podIdentity provider {provider}")
+    } else {
+        let sources = [
+            ("filePath", spec.file_path.as_ref().is_some_and(|path| !path.is_empty())),
+            ("hashiCorpVault", spec.hashi_corp_vault.is_some()),
+            ("azureKeyVault", spec.azure_key_vault.is_some()),
+            ("gcpSecretManager", spec.gcp_secret_manager.is_some()),
+            ("awsSecretManager", spec.aws_secret_manager.is_some()),
+            (
+                "boundServiceAccountToken",
+                spec.bound_service_account_token.as_ref().is_some_and(|l| !l.is_empty()),
+            ),
+            ("oauth2", spec.oauth2.is_some()),
+        ];
+        match sources.into_iter().find(|(_, used)| *used) {
+            Some((name, _)) => name.to_owned(),
+            None => return Ok(()),
+        }
+    };
+    Err(Error::Unsupported { origin: origin.clone(), source_name })
+}
+
+async fn pod_template(scope: &Scope, reader: &dyn Reader) -> Result<Option<PodTemplateSpec>, Error> {
+    let Some((kind, name)) = &scope.target else { return Ok(None) };
+    let read = reader.pod_template(kind, &scope.namespace, name).await;
+    read.map_err(|cause| Error::Read {
+        object: ReadKey::namespaced(&kind.kind, &scope.namespace, name),
+        cause,
+    })
+}
+
+fn pick<V>(
+    data: Option<BTreeMap<String, V>>,
+    parameter: &str,
+    key: &str,
+    object: ReadKey,
+) -> Result<V, Error> {
+    let what = || format!("parameter \"{parameter}\"");
+    let Some(mut data) = data else {
+        return Err(Error::MissingObject { what: what(), key: key.to_owned(), object });
+    };
+    data.remove(key).ok_or_else(|| Error::MissingKey { what: what(), key: key.to_owned(), object })
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;
