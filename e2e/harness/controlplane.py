@@ -99,6 +99,11 @@ def start_apiserver(state: State) -> None:
     state.wait("the API server", lambda: kubectl(state, "get", "--raw", "/readyz") == "ok", process="apiserver")
 
 
+def stop_apiserver(state: State) -> None:
+    """It waits for its watches to end, which never do: after a few seconds it is not asked any more."""
+    state.stop("apiserver", patience=5)
+
+
 def start_controller_manager(state: State) -> None:
     config = kubeconfig(state, "controller-manager", _certificate(state, "controller-manager"))
     keys = state / "pki"
@@ -154,6 +159,7 @@ def up(state: State) -> None:
 
 
 def down(state: State) -> None:
-    """Ends everything that was started in the folder, last first. The API server takes a few seconds."""
-    for name in reversed(state.names()):
-        state.stop(name, patience=20)
+    """Ends everything that was started in the folder: clients first, then what they are clients of."""
+    base = ["controller-manager", "apiserver", "etcd"]
+    for name in [n for n in reversed(state.names()) if n not in base] + base:
+        state.stop(name, patience=10)

@@ -1,0 +1,138 @@
+"""Several triggers, a window of time, a spec that changes while it runs."""
+
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from harness.cluster import until
+
+
+def test_two_triggers(space):
+    """Active when either is; the HPA follows the larger one."""
+    other = f"{space.name}-other"
+    space.workload()
+    space.load(0)
+    space.load(0, other)
+    space.scaled_object(triggers=[space.prometheus_trigger(), space.prometheus_trigger(load=other, name="other")])
+    space.wait_ready()
+    space.steady(3)
+    space.load(5, other)
+    space.wait_replicas(1, seconds=10)
+    assert space.wait_event("KEDAScaleTargetActivated")["note"].endswith("from 0 to 1, triggered by s1-prometheus")
+    until("the activity of each", lambda: space.status().get("triggersActivity") == {
+        "s0-prometheus": {"isActive": False}, "s1-prometheus": {"isActive": True}})
+    space.load(35)
+    space.wait_replicas(4, seconds=40)
+    space.load(0)
+    space.wait_replicas(1, seconds=40)
+    space.steady(7)  # the other one keeps it awake beyond the cooldown
+    space.load(0, other)
+    space.wait_replicas(0, seconds=25)
+    space.load(None, other)
+
+
+def test_one_of_two_triggers_fails(space, proxy):
+    """The healthy one scales, and the failing one is not taken for "no load"."""
+    space.workload()
+    space.load(5)
+    space.scaled_object(triggers=[space.prometheus_trigger(),
+                                  space.prometheus_trigger(server=proxy.url, ignoreNullValues="false")])
+    space.wait_replicas(1, seconds=15)
+    proxy.status(500)
+    partial = space.wait_condition("Ready", "Unknown", "PartialTriggerError")
+    assert partial["message"].startswith("Some triggers defined in ScaledObject are not working correctly")
+    space.load(25)
+    space.wait_replicas(3, seconds=40)
+    # All that is known says zero; one is not known: nobody moves.
+    space.load(0)
+    space.wait_condition("Ready", "False", "TriggerError")
+    space.steady(12)
+    proxy.pass_on()
+    space.wait_condition("Ready", "True", "ScaledObjectReady", seconds=5)
+    space.wait_replicas(0, seconds=30)
+
+
+def test_cron(space):
+    """Closed, open, closed: the window opens and ends at full minutes."""
+    now = datetime.now(timezone.utc)
+    opens = now.replace(second=0, microsecond=0) + timedelta(minutes=1 if now.second < 50 else 2)
+    ends = opens + timedelta(minutes=1)
+    space.workload()
+    space.scaled_object(maxReplicaCount=4, triggers=[{"type": "cron", "metadata": {
+        "timezone": "Etc/UTC", "start": f"{opens.minute} {opens.hour} * * *", "end": f"{ends.minute} {ends.hour} * * *",
+        "desiredReplicas": "3"}}])
+    space.wait_ready()
+    space.wait_condition("Active", "False")
+    opened = space.wait_replicas(1, seconds=80)
+    assert -0.5 <= opened - opens.timestamp() <= 3, "the window did not open on time"
+    space.wait_replicas(3, seconds=30)
+    metric = f"s0-cron-Etc-UTC-{opens.minute}{opens.hour}xxx-{ends.minute}{ends.hour}xxx"
+    assert space.status()["externalMetricNames"] == [metric]
+    space.wait_replicas(0, seconds=80)
+    assert time.time() - ends.timestamp() >= 4, "the cooldown was not kept"
+
+
+def test_query_and_threshold_change(space):
+    other = f"{space.name}-other"
+    space.workload()
+    space.load(15)
+    space.load(35, other)
+    space.scaled_object()
+    space.wait_replicas(2, seconds=40)
+    space.patch("scaledobject", "app", {"spec": {"triggers": [space.prometheus_trigger(load=other)]}})
+    space.wait_replicas(4, seconds=40)
+    space.patch("scaledobject", "app", {"spec": {"triggers": [space.prometheus_trigger(load=other, threshold="20")]}})
+    until("the target in the HPA", lambda: space.hpa()["spec"]["metrics"][0]["external"]["target"].get("averageValue") == "20")
+    space.wait_replicas(2, seconds=40)
+    space.load(0, other)
+    space.wait_replicas(0, seconds=30)
+    assert [e["reason"] for e in space.events() if e["type"] == "Warning"] == []
+    space.load(None, other)
+
+
+def test_target_changes(space):
+    """From one Deployment to another while it runs: the first is left as it is."""
+    space.workload(name="app")
+    space.workload(name="next")
+    space.load(15)
+    space.scaled_object()
+    space.wait_replicas(2, seconds=40)
+    space.patch("scaledobject", "app", {"spec": {"scaleTargetRef": {"name": "next"}}})
+    space.wait_replicas(2, seconds=40, name="next")
+    assert space.hpa()["spec"]["scaleTargetRef"]["name"] == "next"
+    space.load(0)
+    space.wait_replicas(0, seconds=30, name="next")
+    assert space.replicas() == 2
+
+
+def test_forced_activation(space):
+    space.workload()
+    space.load(0)
+    space.scaled_object(annotations={"autoscaling.keda.sh/force-activation": "true"})
+    space.wait_replicas(1, seconds=15)
+    space.wait_event("KEDAScaleTargetActivated", "caused by forced activation annotation")
+    space.steady(8)
+    space.annotate("app", force_activation=None)
+    space.wait_replicas(0, seconds=20)
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "Widget"])
+def test_other_targets(space, kind):
+    """A StatefulSet, and a custom resource that has nothing but /scale."""
+    if kind == "Widget":
+        space.apply({"apiVersion": "e2e.keda.sh/v1", "kind": "Widget", "metadata": {"name": "app"},
+                     "spec": {"replicas": 0, "selector": "app=app"}})
+    else:
+        space.workload(kind="StatefulSet")
+    space.load(0)
+    space.scaled_object(kind=kind, api_version="e2e.keda.sh/v1" if kind == "Widget" else None)
+    space.wait_ready()
+    space.load(35)
+    space.wait_replicas(1, seconds=15, kind=kind)
+    if kind == "Widget":  # the scenario is its controller
+        space.patch("widget", "app", {"status": {"replicas": 1}}, "--subresource=status")
+        assert space.status()["scaleTargetKind"] == "e2e.keda.sh/v1.Widget"
+    space.wait_replicas(4, seconds=40, kind=kind)
+    space.load(0)
+    space.wait_replicas(0, seconds=40, kind=kind)
