@@ -3,6 +3,9 @@
 //! Flags, environment variables and trigger parameters are in this notation. What is accepted, what is refused and what is
 //! printed are as in Go's `time.ParseDuration` and `Duration.String` (1.26), to the nanosecond.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;

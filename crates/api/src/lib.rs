@@ -4,6 +4,11 @@
 //! same here. A type keeps what it reads: an unset member stays unset, and a word that this version does not know (see
 //! `open_enum`) is carried along instead of making the whole list unreadable.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "the lint takes the keys of kube's printer columns for attributes"
+)]
+
 #[macro_use]
 mod open_enum;
 

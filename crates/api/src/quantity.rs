@@ -5,6 +5,8 @@
 //! digits, and an exponent is a sane number; beyond them parsing fails instead of costing memory.
 
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Ordering;
 use std::fmt;

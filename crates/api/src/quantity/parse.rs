@@ -1,7 +1,8 @@
 //! Text to quantity.
 //!
-//! apimachinery's scanner takes more than its grammar: a sign, a point or a suffix alone is 0. Since that is what the API
-//! server accepts, so do we.
+//! apimachinery's scanner takes more than its grammar: a sign, a point or most suffixes alone are 0. Since that is what the
+//! API server accepts, so do we. It has a short way for small numbers ([`Parts::is_small`]), and which way a text goes
+//! shows in two places: there must be a digit only on the long one, and the text is kept only on the short one.
 
 use thiserror::Error;
 
@@ -13,6 +14,9 @@ pub enum ParseQuantityError {
     /// The text is empty or has characters in the wrong place.
     #[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
     Format,
+    /// There is no number where one is needed.
+    #[error("unable to parse numeric part of quantity")]
+    Numeric,
     /// What follows the number is no suffix.
     #[error("unable to parse quantity's suffix")]
     Suffix,
@@ -32,6 +36,8 @@ struct Parts<'a> {
     /// Digits after the point.
     fraction: &'a str,
     scale: Scale,
+    /// Whether the number has a digit at all.
+    has_digits: bool,
 }
 
 /// What a suffix multiplies by.
@@ -64,11 +70,13 @@ fn split(text: &str) -> Result<Parts<'_>, ParseQuantityError> {
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
-    let number = number.trim_start_matches('0');
-    let (whole, rest) = digits(number);
+    let significant = number.trim_start_matches('0');
+    let (whole, rest) = digits(significant);
     let (fraction, suffix) = rest.strip_prefix('.').map_or(("", rest), digits);
     check_suffix(suffix)?;
-    Ok(Parts { negative, whole: if whole.is_empty() { "0" } else { whole }, fraction, scale: scale(suffix)? })
+    let scale = scale(suffix)?;
+    let has_digits = significant.len() < number.len() || !whole.is_empty() || !fraction.is_empty();
+    Ok(Parts { negative, whole: if whole.is_empty() { "0" } else { whole }, fraction, scale, has_digits })
 }
 
 /// Splits after the leading digits.
@@ -110,6 +118,9 @@ fn scale(suffix: &str) -> Result<Scale, ParseQuantityError> {
 
 impl Parts<'_> {
     fn value(&self) -> Result<Quantity, ParseQuantityError> {
+        if !self.has_digits && !self.is_small() {
+            return Err(ParseQuantityError::Numeric);
+        }
         let magnitude = match self.scale {
             Scale::Ten(exponent) => self.decimal(exponent, Form::Decimal),
             Scale::Exponent(exponent) => self.decimal(exponent, Form::Exponent),
@@ -170,30 +181,39 @@ impl Parts<'_> {
         Ok(Quantity { form: if below_one { Form::Decimal } else { Form::Binary }, ..value })
     }
 
-    /// Whether apimachinery keeps the text instead of canonicalising it. Its rule is about looks: few digits, an exponent
-    /// that has a suffix, no three zeros at the end, no zero in front; for powers of two, no factor of eight.
-    fn is_kept(&self) -> bool {
+    /// Whether apimachinery computes this number in 64 bits.
+    fn is_small(&self) -> bool {
         let digits = self.whole.len() + self.fraction.len();
         match self.scale {
-            Scale::Ten(exponent) | Scale::Exponent(exponent) => {
-                let scale = i64::from(exponent) - self.fraction.len() as i64;
-                let ends_in_zeros = (self.whole.bytes().chain(self.fraction.bytes()).rev().take(3))
-                    .fold((0, true), |(n, zeros), digit| (n + 1, zeros && digit == b'0'))
-                    == (3, true);
-                let alone = self.whole == "0" && self.fraction.is_empty();
-                digits <= 18
-                    && scale >= i64::from(NANO)
-                    && scale % 3 == 0
-                    && !ends_in_zeros
-                    && !self.whole.starts_with('0')
-                    || alone
-            }
-            Scale::Two(exponent) => {
-                self.fraction.is_empty()
-                    && digits + exponent as usize * 3 / 10 <= 14
-                    && self.whole.parse().is_ok_and(|value: u64| value % 8 != 0)
-            }
+            Scale::Ten(_) | Scale::Exponent(_) => digits <= 18 && self.unit() >= i64::from(NANO),
+            Scale::Two(exponent) => self.fraction.is_empty() && digits + exponent as usize * 3 / 10 <= 14,
         }
+    }
+
+    /// Whether apimachinery keeps the text instead of canonicalising it: by its looks. An exponent that has a suffix, no
+    /// three zeros at the end, no zero in front; for powers of two, no factor of eight.
+    fn is_kept(&self) -> bool {
+        let looks_canonical = match self.scale {
+            Scale::Ten(_) | Scale::Exponent(_) => {
+                let zeros = self.digits().rev().take_while(|digit| *digit == b'0').count();
+                self.unit() % 3 == 0 && zeros < 3 && !self.whole.starts_with('0')
+            }
+            Scale::Two(_) => self.whole.parse().is_ok_and(|value: u64| !value.is_multiple_of(8)),
+        };
+        self.is_small() && looks_canonical
+    }
+
+    /// The power of ten of the last digit; of powers of two, before they multiply.
+    fn unit(&self) -> i64 {
+        let exponent = match self.scale {
+            Scale::Ten(exponent) | Scale::Exponent(exponent) => exponent,
+            Scale::Two(_) => 0,
+        };
+        i64::from(exponent) - self.fraction.len() as i64
+    }
+
+    fn digits(&self) -> impl DoubleEndedIterator<Item = u8> {
+        self.whole.bytes().chain(self.fraction.bytes())
     }
 }
 
