@@ -1,1 +1,36 @@
-//! The operator: watch, reconcile, poll, decide, apply; and the metrics service.
+//! The operator: it polls the sources, wakes and sleeps the workloads, keeps their HPAs, and serves their metrics.
+//!
+//! The way of one number, in the order to read: [`watch`] (objects come in) → [`reconcile`] (what they ask for is made
+//! ready) → [`poll`] (triggers are asked) → [`decide`] (what the answers mean, by `keda-core`) → [`apply`] (replicas,
+//! status, events). [`serve_metrics`] answers the HPA from the same triggers and [`samples`]. [`object`] is the task that
+//! drives this for one ScaledObject, [`controller`] what all tasks share, [`run`](mod@run) the wiring of a process.
+
+mod apply;
+mod cluster;
+mod controller;
+mod decide;
+mod events;
+mod health;
+mod index;
+mod instrument;
+mod lease;
+mod object;
+mod options;
+mod poll;
+mod reader;
+mod reconcile;
+mod run;
+mod samples;
+mod serve_metrics;
+mod status;
+mod watch;
+
+pub use controller::{Controller, Decided, Dependencies, Scope};
+pub use health::Health;
+pub use index::ObjectKey;
+pub use instrument::Instrument;
+pub use lease::Lost;
+pub use options::{ControllerOptions, LeaderElection, Options};
+pub use reader::Reader;
+pub use run::{Error, run};
+pub use serve_metrics::{Metrics, Missing, Value};

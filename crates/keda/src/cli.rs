@@ -1,0 +1,81 @@
+//! Which of the executable's parts is meant.
+//!
+//! Upstream ships three binaries. This one does what they do when it is called by their names (a link is enough), and
+//! `keda --flag…` is upstream's operator, so that upstream's chart and manifests can run this image unchanged.
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{adapter, crds, demo, operator};
+
+#[derive(Debug, Parser)]
+#[command(name = "keda", version, about = "Kubernetes event-driven autoscaling", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value, once, at start")]
+enum Command {
+    /// Run the operator: poll sources, scale workloads, keep their HPAs.
+    Operator(operator::Flags),
+    /// Run the metrics API server that HPAs ask.
+    Adapter(adapter::Flags),
+    /// Print the custom resource definitions, ready for kubectl apply.
+    Crds(crds::Flags),
+    /// Watch a workload go from zero to N and back, on an embedded cluster.
+    Demo(demo::Flags),
+}
+
+/// Runs what the arguments ask for.
+pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
+    let cli = Cli::parse_from(with_subcommand(arguments));
+    match cli.command {
+        Command::Operator(flags) => operator::run(flags),
+        Command::Adapter(flags) => adapter::run(flags),
+        Command::Crds(flags) => crds::run(&flags),
+        Command::Demo(flags) => demo::run(flags),
+    }
+}
+
+/// Puts the subcommand in where the name of the link, or a leading flag, stands for it.
+fn with_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    const OWN: [&str; 4] = ["--help", "-h", "--version", "-V"];
+    let called = arguments.first().map(Path::new).and_then(Path::file_name).and_then(|name| name.to_str());
+    let first = arguments.get(1).and_then(|argument| argument.to_str());
+    let subcommand = match (called, first) {
+        (Some("keda-adapter"), _) => "adapter",
+        (_, Some(flag)) if flag.starts_with("--") && !OWN.contains(&flag) => "operator",
+        _ => return arguments,
+    };
+    arguments.insert(1, subcommand.into());
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(arguments: &[&str]) -> Vec<String> {
+        let given = arguments.iter().map(OsString::from).collect();
+        with_subcommand(given).into_iter().map(|word| word.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn upstreams_names_and_command_lines_find_their_part() {
+        assert_eq!(words(&["/keda", "--leader-elect"]), ["/keda", "operator", "--leader-elect"]);
+        assert_eq!(words(&["/keda-adapter", "--secure-port=6443"]), ["/keda-adapter", "adapter", "--secure-port=6443"]);
+        assert_eq!(words(&["keda", "demo"]), ["keda", "demo"]);
+        assert_eq!(words(&["keda", "--version"]), ["keda", "--version"]);
+        assert_eq!(words(&["keda"]), ["keda"]);
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,97 @@
+//! Environment variables, upstream's names and rules (platform.md §1.5).
+//!
+//! The only place that reads them: everything below takes plain values.
+
+use std::{env, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use keda_scaler::http;
+
+/// The text of a variable; an empty one counts as set.
+pub(crate) fn text(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+/// The text of a variable that is set and not empty.
+pub(crate) fn given(name: &str) -> Option<String> {
+    text(name).filter(|text| !text.is_empty())
+}
+
+/// `WATCH_NAMESPACE`: must be present; empty (or two quotes, as some manifests write it) means every namespace.
+pub(crate) fn watch_namespaces() -> Result<Vec<String>> {
+    let Some(namespaces) = text("WATCH_NAMESPACE") else {
+        bail!(
+            "the environment variable WATCH_NAMESPACE must be set: a comma-separated list of namespaces, or empty for all"
+        );
+    };
+    Ok(split_namespaces(&namespaces))
+}
+
+fn split_namespaces(text: &str) -> Vec<String> {
+    match text {
+        "" | "\"\"" => Vec::new(),
+        // Upstream does not trim, and then watches a namespace that cannot exist.
+        list => list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
+    }
+}
+
+/// `POD_NAMESPACE`, else `keda`.
+pub(crate) fn pod_namespace() -> String {
+    given("POD_NAMESPACE").unwrap_or_else(|| "keda".to_owned())
+}
+
+/// `KEDA_CLUSTER_OBJECT_NAMESPACE`, else the pod's own namespace, else `POD_NAMESPACE`.
+pub(crate) fn cluster_object_namespace() -> String {
+    const OWN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    given("KEDA_CLUSTER_OBJECT_NAMESPACE")
+        .or_else(|| std::fs::read_to_string(OWN).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
+        .unwrap_or_else(pod_namespace)
+}
+
+/// A Go duration, or the default where the variable is not set.
+pub(crate) fn duration(name: &str, default: Duration) -> Result<Duration> {
+    let Some(text) = given(name) else { return Ok(default) };
+    let duration: keda_api::GoDuration =
+        text.parse().with_context(|| format!("{name}={text:?} is not a duration, write for instance 15s"))?;
+    duration.to_std().with_context(|| format!("{name}={text:?} must not be negative"))
+}
+
+/// A number, or nothing where the variable is not set.
+pub(crate) fn number<N: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+    name: &str,
+) -> Result<Option<N>> {
+    given(name).map(|text| text.parse().with_context(|| format!("{name}={text:?} is not a number"))).transpose()
+}
+
+/// How triggers speak HTTP (`KEDA_HTTP_*`); what was asked for and cannot be honoured is logged.
+pub(crate) fn http_settings() -> Result<http::Settings> {
+    let names = [
+        "KEDA_HTTP_DEFAULT_TIMEOUT",
+        "KEDA_HTTP_DISABLE_KEEP_ALIVE",
+        "KEDA_HTTP_MIN_TLS_VERSION",
+        "KEDA_HTTP_TLS_CIPHER_LIST",
+    ];
+    let [timeout, keep_alive, version, ciphers] = names.map(text);
+    let mut variables = http::Variables::default();
+    variables.default_timeout = timeout.as_deref();
+    variables.disable_keep_alive = keep_alive.as_deref();
+    variables.min_tls_version = version.as_deref();
+    variables.tls_cipher_list = ciphers.as_deref();
+    let (settings, warnings) = http::Settings::parse(variables)?;
+    for warning in warnings {
+        tracing::warn!(logger = "setup", "{warning}");
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_namespaces;
+
+    #[test]
+    fn namespaces_are_a_list_or_all() {
+        assert!(split_namespaces("").is_empty());
+        assert!(split_namespaces("\"\"").is_empty());
+        assert_eq!(split_namespaces("a, b"), ["a", "b"]);
+    }
+}

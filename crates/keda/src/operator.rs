@@ -1,0 +1,226 @@
+//! `keda operator`: upstream's flags (`cmd/operator/main.go`), mapped to one process's options.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::{Context, Result};
+use keda_operator::{ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, Reader};
+use keda_scaler::{Clock, Environment, Registry, http};
+use keda_telemetry::metrics;
+
+use crate::{
+    environment,
+    kubernetes::{self, ApiFlags},
+    logging::LogFlags,
+    probes, shutdown,
+};
+
+/// Flags of the operator. A flag that has no meaning here is accepted and said so once.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Flags {
+    /// Serve metrics for Prometheus.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_prometheus_metrics: bool,
+    /// Label the duration histogram of triggers' HTTP requests by namespace, object, trigger and metric too.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_high_cardinality_metrics_labels: bool,
+    /// Where /metrics is served; 0 turns it off.
+    #[arg(long, default_value = ":8080")]
+    metrics_bind_address: String,
+    /// Where /healthz and /readyz are served; 0 turns them off.
+    #[arg(long, default_value = ":8081")]
+    health_probe_bind_address: String,
+    /// Where the metrics service for the adapter is served, over mutual TLS.
+    #[arg(long, default_value = ":9666")]
+    metrics_service_bind_address: String,
+    /// Let one of several replicas act.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    leader_elect: bool,
+    /// Name of the Lease.
+    #[arg(long, default_value = "operator.keda.sh")]
+    leader_election_id: String,
+    /// Folder of ca.crt, tls.crt and tls.key; certificates are made there when it holds none.
+    #[arg(long, default_value = "/certs")]
+    cert_dir: PathBuf,
+    /// Name of the operator's Service, for certificates.
+    #[arg(long, default_value = "keda-operator")]
+    operator_service_name: String,
+    /// Name of the metrics API server's Service, for certificates.
+    #[arg(long, default_value = "keda-metrics-apiserver")]
+    metrics_server_service_name: String,
+    /// Name of the webhooks' Service, for certificates.
+    #[arg(long, default_value = "keda-admission-webhooks")]
+    webhooks_service_name: String,
+    /// The cluster's DNS domain, for certificates.
+    #[arg(long, default_value = "cluster.local")]
+    k8s_cluster_domain: String,
+    /// Folders of additional CA certificates for triggers; may be repeated.
+    #[arg(long, default_value = "/custom/ca")]
+    ca_dir: Vec<PathBuf>,
+    /// Idle connections kept a host for triggers.
+    #[arg(long, default_value_t = 1000)]
+    http_max_idle_conns_per_host: usize,
+    /// How long an idle connection of a trigger is kept.
+    #[arg(long, default_value = "90s")]
+    http_idle_conn_timeout: keda_api::GoDuration,
+    #[command(flatten)]
+    api: ApiFlags,
+    #[command(flatten)]
+    logs: LogFlags,
+    #[command(flatten)]
+    inert: Inert,
+}
+
+/// Upstream's flags whose feature is not built yet, or has no counterpart here.
+#[derive(Debug, clap::Args)]
+struct Inert {
+    /// Not supported yet: metrics by OpenTelemetry.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_opentelemetry_metrics: bool,
+    /// Not supported yet: certificates kept in a Secret and renewed.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_cert_rotation: bool,
+    /// Not supported yet, see --enable-cert-rotation.
+    #[arg(long)]
+    cert_secret_name: Option<String>,
+    /// Not supported yet, see --enable-cert-rotation.
+    #[arg(long)]
+    validating_webhook_name: Option<String>,
+    /// Not supported yet, see --enable-cert-rotation.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    enable_webhook_patching: Option<bool>,
+    /// Not supported yet, see --enable-cert-rotation.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    enable_apiservice_patching: Option<bool>,
+    /// Not supported yet: CloudEvents.
+    #[arg(long)]
+    k8s_cluster_name: Option<String>,
+    /// Not supported yet: authentication from files.
+    #[arg(long)]
+    filepath_auth_root_path: Option<String>,
+    /// Not supported yet: profiles over HTTP.
+    #[arg(long)]
+    profiling_bind_address: Option<String>,
+    /// Without effect: connections are bounded a host, see --http-max-idle-conns-per-host.
+    #[arg(long)]
+    http_max_idle_conns: Option<usize>,
+}
+
+impl Inert {
+    /// Says once, by name, what was asked for and does nothing.
+    fn announce(&self) {
+        let asked = [
+            ("--enable-opentelemetry-metrics", self.enable_opentelemetry_metrics),
+            ("--enable-cert-rotation", self.enable_cert_rotation),
+            ("--filepath-auth-root-path", self.filepath_auth_root_path.as_deref().is_some_and(|path| !path.is_empty())),
+            ("--profiling-bind-address", self.profiling_bind_address.as_deref().is_some_and(|it| !it.is_empty())),
+        ];
+        for (flag, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+            tracing::warn!(logger = "setup", flag, "this flag is accepted but its feature is not supported yet");
+        }
+    }
+}
+
+/// Runs the operator until a signal or a failure.
+pub(crate) fn run(flags: Flags) -> Result<ExitCode> {
+    flags.logs.init()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(serve(flags))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(flags: Flags) -> Result<()> {
+    let options = flags.options()?;
+    let shutdown = shutdown::on_signal()?;
+    flags.inert.announce();
+    let client = flags.api.client().await?;
+    kubernetes::greet(&client, "manager").await?;
+
+    let registry = metrics::Registry::new().with_process();
+    let metrics = Arc::new(metrics::Operator::new(&registry, flags.enable_high_cardinality_metrics_labels));
+    metrics.build_info(env!("CARGO_PKG_VERSION"), "", env!("CARGO_PKG_RUST_VERSION"));
+    let health = Arc::new(Health::default());
+    if flags.enable_prometheus_metrics {
+        probes::serve_metrics(&flags.metrics_bind_address, registry, &shutdown).await?;
+    }
+    probes::serve_health(&flags.health_probe_bind_address, Arc::clone(&health), &shutdown).await?;
+    let environment = Environment {
+        http: Arc::new(http::Coalescing::new(http::Client::new(flags.http_settings()?))),
+        clock: Clock::system(),
+        kube: Arc::new(Reader::new(client.clone())),
+        telemetry: Arc::new(Instrument::new(Arc::clone(&metrics))),
+    };
+    let dependencies =
+        Dependencies { client, registry: Arc::new(registry()), environment, metrics, decisions: None };
+    keda_operator::run(options, dependencies, health, shutdown).await?;
+    Ok(())
+}
+
+/// Every trigger type of this executable.
+pub(crate) fn registry() -> Registry {
+    Registry::new(&[&keda_scalers_http::FAMILY, &keda_scalers_kube::FAMILY])
+}
+
+impl Flags {
+    fn options(&self) -> Result<Options> {
+        let namespace = environment::pod_namespace();
+        Ok(Options {
+            watch_namespaces: environment::watch_namespaces()?,
+            label_selector: environment::given("WATCH_LABEL_SELECTOR"),
+            trigger_authentication_selector: environment::given("WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH"),
+            cluster_object_namespace: Some(environment::cluster_object_namespace()),
+            leader_election: self.leader_election()?,
+            metrics_service_address: kubernetes::address(&self.metrics_service_bind_address)?
+                .context("--metrics-service-bind-address must not be 0")?,
+            cert_dir: self.cert_dir.clone(),
+            certificate_names: self.certificate_names(&namespace),
+            controller: ControllerOptions {
+                http_timeout: environment::http_settings()?.timeout,
+                announce_unexpected_parameters: environment::text("KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS").as_deref()
+                    == Some("enabled"),
+                max_reconciles: environment::number("KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES")?
+                    .unwrap_or(ControllerOptions::default().max_reconciles),
+                ..ControllerOptions::default()
+            },
+            pod_namespace: namespace,
+        })
+    }
+
+    fn leader_election(&self) -> Result<Option<LeaderElection>> {
+        if !self.leader_elect {
+            return Ok(None);
+        }
+        let seconds = std::time::Duration::from_secs;
+        let variable = |name: &str| format!("KEDA_OPERATOR_LEADER_ELECTION_{name}");
+        Ok(Some(LeaderElection {
+            lease: self.leader_election_id.clone(),
+            identity: kubernetes::identity(),
+            lease_duration: environment::duration(&variable("LEASE_DURATION"), seconds(15))?,
+            renew_deadline: environment::duration(&variable("RENEW_DEADLINE"), seconds(10))?,
+            retry_period: environment::duration(&variable("RETRY_PERIOD"), seconds(2))?,
+        }))
+    }
+
+    /// Upstream's DNS names, and those of a process that runs beside its adapter.
+    fn certificate_names(&self, namespace: &str) -> Vec<String> {
+        let services =
+            [&self.operator_service_name, &self.metrics_server_service_name, &self.webhooks_service_name];
+        let mut names = Vec::new();
+        for service in services {
+            names.push(service.clone());
+            names.push(format!("{service}.{namespace}"));
+            names.push(format!("{service}.{namespace}.svc"));
+            names.push(format!("{service}.{namespace}.svc.{}", self.k8s_cluster_domain));
+        }
+        names.extend(["localhost".to_owned(), "127.0.0.1".to_owned()]);
+        names
+    }
+
+    fn http_settings(&self) -> Result<http::Settings> {
+        let mut settings = environment::http_settings()?;
+        settings.ca_dirs = self.ca_dir.clone();
+        settings.idle_per_endpoint = self.http_max_idle_conns_per_host;
+        settings.idle_timeout =
+            self.http_idle_conn_timeout.to_std().context("--http-idle-conn-timeout must not be negative")?;
+        Ok(settings)
+    }
+}

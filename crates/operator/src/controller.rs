@@ -1,0 +1,363 @@
+//! What all tasks share, and the place where watches meet tasks.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use keda_api::ScaledObject;
+use keda_core::{conditions, decide::Decision};
+use keda_scaler::{Environment, Registry};
+use keda_telemetry::metrics;
+use kube::{Client, ResourceExt};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, mpsc},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    cluster::Cluster,
+    events::{self, Notice, Recorder, Writer},
+    index::{Index, ObjectKey, WorkloadKey},
+    object::Object,
+    options::ControllerOptions,
+    samples::{ObjectHandle, TriggerSet},
+    status::Ledger,
+    watch,
+};
+
+/// The first wait before a task that panicked is started again; it doubles up to [`LAST_RESTART`].
+const FIRST_RESTART: Duration = Duration::from_secs(1);
+const LAST_RESTART: Duration = Duration::from_secs(300);
+
+/// What the controller is given.
+pub struct Dependencies {
+    /// The API server.
+    pub client: Client,
+    /// The known trigger types.
+    pub registry: Arc<Registry>,
+    /// What triggers may use.
+    pub environment: Environment,
+    /// Metrics under upstream's names.
+    pub metrics: Arc<metrics::Operator>,
+    /// Told of every decision, as it is made; for the demo, tests and tools.
+    pub decisions: Option<mpsc::UnboundedSender<Decided>>,
+}
+
+/// A decision and what it was made of.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// When.
+    pub time: Timestamp,
+    /// For which ScaledObject.
+    pub object: ObjectKey,
+    /// What was decided, why, and on which readings.
+    pub decision: Decision,
+}
+
+/// The watch, reconcile, poll loop of one operator, without its sockets.
+pub struct Controller {
+    options: ControllerOptions,
+    scope: Scope,
+    registry: Arc<Registry>,
+    environment: Environment,
+    metrics: Arc<metrics::Operator>,
+    decisions: Option<mpsc::UnboundedSender<Decided>>,
+    cluster: Cluster,
+    index: Index,
+    recorder: Recorder,
+    writer: std::sync::Mutex<Option<Writer>>,
+    reconciles: Semaphore,
+    tasks: TaskTracker,
+    epoch: Instant,
+}
+
+/// Which objects this operator looks after, and where cluster-wide secrets live.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Namespaces to watch; empty means all.
+    pub namespaces: Vec<String>,
+    /// Label selector for ScaledObjects and HPAs.
+    pub label_selector: Option<String>,
+    /// Label selector for TriggerAuthentications.
+    pub trigger_authentication_selector: Option<String>,
+    /// Where a ClusterTriggerAuthentication's Secrets and ConfigMaps live.
+    pub cluster_object_namespace: Option<String>,
+}
+
+impl Controller {
+    /// A controller that has not started yet.
+    #[must_use]
+    pub fn new(options: ControllerOptions, scope: Scope, dependencies: Dependencies) -> Arc<Self> {
+        let Dependencies { client, registry, environment, metrics, decisions } = dependencies;
+        let (recorder, writer) = Recorder::new(client.clone(), environment.clock);
+        Arc::new(Controller {
+            reconciles: Semaphore::new(options.max_reconciles.max(1)),
+            options,
+            scope,
+            registry,
+            environment,
+            metrics,
+            decisions,
+            cluster: Cluster::new(client),
+            index: Index::default(),
+            recorder,
+            writer: std::sync::Mutex::new(Some(writer)),
+            tasks: TaskTracker::new(),
+            epoch: Instant::now(),
+        })
+    }
+
+    /// Starts the watches and, through them, a task an object. Returns when the first lists are complete; everything
+    /// ends when `shutdown` is cancelled, and [`Controller::stopped`] waits for that.
+    pub async fn start(self: &Arc<Self>, shutdown: &CancellationToken) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            let shutdown = shutdown.clone();
+            self.tasks.spawn(async move { shutdown.run_until_cancelled_owned(writer.run()).await });
+        }
+        watch::start(self, shutdown).await;
+    }
+
+    /// Waits until every task has ended, after the shutdown.
+    pub async fn stopped(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    pub(crate) fn options(&self) -> &ControllerOptions {
+        &self.options
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    pub(crate) fn metrics(&self) -> &metrics::Operator {
+        &self.metrics
+    }
+
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.cluster.client()
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.environment.clock.now()
+    }
+
+    /// The watched namespaces; one `None` for all.
+    pub(crate) fn namespaces(&self) -> Vec<Option<String>> {
+        if self.scope.namespaces.is_empty() {
+            return vec![None];
+        }
+        self.scope.namespaces.iter().cloned().map(Some).collect()
+    }
+
+    pub(crate) fn tell(&self, decided: Decided) {
+        if let Some(decisions) = &self.decisions {
+            // Nobody listens any more: a demo or a test that has seen enough.
+            let _unheard = decisions.send(decided);
+        }
+    }
+
+    /// A place among the reconciles that may be under way; never refused, as the semaphore is never closed.
+    pub(crate) async fn reconcile_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.reconciles.acquire().await.ok()
+    }
+
+    /// The first instant after `from` that lies `offset` into an interval, counted from the start of this process.
+    pub(crate) fn next_beat(&self, from: Instant, interval: Duration, offset: Duration) -> Instant {
+        let elapsed = from.saturating_duration_since(self.epoch).as_nanos();
+        let interval = interval.as_nanos().max(1);
+        let offset = offset.as_nanos() % interval;
+        let into = (elapsed + interval - offset) % interval;
+        let wait = u64::try_from(interval - into).unwrap_or(u64::MAX);
+        from + Duration::from_nanos(wait)
+    }
+
+    /// Gives an object other triggers, or none, and keeps the count of registered triggers and the series in line.
+    pub(crate) fn use_triggers(&self, handle: &ObjectHandle, triggers: Option<Arc<TriggerSet>>) {
+        let before = handle.triggers();
+        for slot in before.iter().flat_map(|set| &set.slots) {
+            self.metrics.triggers(slot.parsed.trigger_type(), -1);
+        }
+        for slot in triggers.iter().flat_map(|set| &set.slots) {
+            self.metrics.triggers(slot.parsed.trigger_type(), 1);
+        }
+        if before.is_some() {
+            self.metrics.forget_triggers(&handle.key.namespace, &handle.key.name);
+        }
+        handle.set_triggers(triggers);
+    }
+
+    // What the watches report.
+
+    pub(crate) fn object_applied(self: &Arc<Self>, mut object: ScaledObject, shutdown: &CancellationToken) {
+        let key = ObjectKey::of(&object);
+        let uid = object.uid().unwrap_or_default();
+        object.metadata.managed_fields = None;
+        let object = Arc::new(object);
+        if let Some(handle) = self.index.object(&key) {
+            if handle.uid == uid {
+                handle.update(object);
+                return;
+            }
+            handle.end();
+        }
+        let handle = Arc::new(ObjectHandle::new(key, uid, object));
+        self.index.insert_object(Arc::clone(&handle));
+        self.metrics.resources("scaled_object", &handle.key.namespace, 1);
+        let supervised = Arc::clone(self).supervise(handle);
+        let shutdown = shutdown.clone();
+        self.tasks.spawn(async move { shutdown.run_until_cancelled_owned(supervised).await });
+    }
+
+    pub(crate) fn object_removed(&self, key: &ObjectKey) {
+        if let Some(handle) = self.index.remove_object(key) {
+            handle.end();
+        }
+    }
+
+    pub(crate) fn workload_applied(&self, key: WorkloadKey, replicas: i32) {
+        if let Some(waiting) = self.index.set_replicas(key, replicas)
+            && let Some(handle) = self.index.object(&waiting)
+        {
+            handle.nudge();
+        }
+    }
+
+    pub(crate) fn workload_removed(&self, key: &WorkloadKey) {
+        self.index.remove_workload(key);
+    }
+
+    /// An HPA's status changes often and means nothing here; a change of what we wrote wakes its owner.
+    pub(crate) fn autoscaler_applied(&self, mut autoscaler: HorizontalPodAutoscaler) {
+        let Some(owner) = owner(&autoscaler) else { return };
+        autoscaler.metadata.managed_fields = None;
+        autoscaler.status = None;
+        let key = ObjectKey::of(&autoscaler);
+        let written = |autoscaler: &HorizontalPodAutoscaler| {
+            (
+                autoscaler.spec.clone(),
+                autoscaler.metadata.labels.clone(),
+                autoscaler.metadata.annotations.clone(),
+                autoscaler.metadata.owner_references.clone(),
+            )
+        };
+        let now = written(&autoscaler);
+        let before = self.index.set_autoscaler(key, autoscaler);
+        if before.is_none_or(|before| written(&before) != now)
+            && let Some(handle) = self.index.object(&owner)
+        {
+            handle.nudge();
+        }
+    }
+
+    /// Our own write is known at once; the watch's echo of it is no news then.
+    pub(crate) fn autoscaler_written(&self, mut autoscaler: HorizontalPodAutoscaler) {
+        autoscaler.metadata.managed_fields = None;
+        autoscaler.status = None;
+        self.index.set_autoscaler(ObjectKey::of(&autoscaler), autoscaler);
+    }
+
+    pub(crate) fn autoscaler_removed(&self, key: &ObjectKey) {
+        let gone = self.index.autoscaler(key);
+        self.index.remove_autoscaler(key);
+        if let Some(handle) = gone.and_then(|gone| owner(&gone)).and_then(|owner| self.index.object(&owner)) {
+            handle.nudge();
+        }
+    }
+
+    /// A TriggerAuthentication was created, changed or deleted: whoever refers to it resolves it again.
+    pub(crate) fn authentication_changed(&self, kind: &str, key: &ObjectKey) {
+        let clustered = kind == "ClusterTriggerAuthentication";
+        let affected = self.index.objects_where(|handle| {
+            (clustered || handle.key.namespace == key.namespace)
+                && handle.inbox.borrow().object.spec.triggers.iter().any(|trigger| {
+                    trigger.authentication_ref.as_ref().is_some_and(|reference| {
+                        let wanted = reference.kind.as_deref().filter(|kind| !kind.is_empty());
+                        reference.name == key.name && wanted.unwrap_or("TriggerAuthentication") == kind
+                    })
+                })
+        });
+        for handle in affected {
+            handle.nudge();
+        }
+    }
+
+    /// Runs an object's task; a panic in it marks the object and starts the task again with backoff. The process and
+    /// every other object go on (upstream issues 4413, 7863 and others).
+    async fn supervise(self: Arc<Self>, handle: Arc<ObjectHandle>) {
+        let mut wait = FIRST_RESTART;
+        loop {
+            let task = Object::new(Arc::clone(&self), Arc::clone(&handle));
+            let Err(panic) = AssertUnwindSafe(task.run()).catch_unwind().await else { break };
+            self.use_triggers(&handle, None);
+            self.report_panic(&handle, panic_text(panic.as_ref())).await;
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LAST_RESTART);
+        }
+        self.use_triggers(&handle, None);
+        self.metrics.resources("scaled_object", &handle.key.namespace, -1);
+        // A newer object of the same name has series of its own.
+        if self.index.object(&handle.key).is_none_or(|current| current.uid == handle.uid) {
+            self.metrics.forget_object(&handle.key.namespace, &handle.key.name);
+        }
+    }
+
+    async fn report_panic(&self, handle: &ObjectHandle, text: &str) {
+        let message = format!("internal error in keda-rs, this object is retried with backoff: {text}");
+        tracing::error!(logger = "scale_handler", object = %handle.key, error = text, "the object's task panicked");
+        let object = Arc::clone(&handle.inbox.borrow().object);
+        let notice = Notice::warning("ScaledObjectCheckFailed", message.clone());
+        self.recorder.publish(events::reference(object.as_ref()), notice);
+        let mut status = Ledger::new(&object);
+        status.set(conditions::check_failed(&message));
+        let ObjectKey { namespace, name } = &handle.key;
+        if let Err(error) = status.flush(&self.cluster, namespace, name).await {
+            tracing::error!(logger = "scale_handler", object = %handle.key, error = %error, "failed to write the status");
+        }
+    }
+}
+
+/// What a panic said; panics of other types than text say nothing.
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+/// The ScaledObject that controls an HPA.
+fn owner(autoscaler: &HorizontalPodAutoscaler) -> Option<ObjectKey> {
+    let owner = autoscaler
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.kind == "ScaledObject" && owner.controller == Some(true))?;
+    Some(ObjectKey { namespace: autoscaler.namespace()?, name: owner.name.clone() })
+}

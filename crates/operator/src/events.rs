@@ -1,0 +1,219 @@
+//! Kubernetes events: what a person who runs `kubectl describe` reads.
+//!
+//! Events are written through `events.k8s.io/v1` with a short constant `action` and a note cut to the API's limit, so
+//! that none is refused and lost (core.md §12 row 5). They have a bounded queue and a writer of their own: scaling
+//! never waits for an event. An event that repeats what was just said is not written again until
+//! [`REPEAT_AFTER`] has passed, so an object that keeps failing the same way costs next to nothing.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use keda_scaler::Clock;
+use kube::{
+    Api, Client, Resource,
+    api::{ObjectMeta, PostParams},
+};
+use tokio::{sync::mpsc, time::Instant};
+
+/// The API's limit on `note` (`k8s.io/kubernetes/pkg/apis/core/validation/events.go`).
+const NOTE_LIMIT: usize = 1024;
+/// How long an event that says the same about the same object stays unsaid.
+pub(crate) const REPEAT_AFTER: Duration = Duration::from_secs(600);
+/// Events waiting to be written; more are dropped, counted and logged.
+const QUEUE: usize = 8192;
+/// Event writes under way at a time.
+const CONCURRENCY: usize = 4;
+/// `reportingController` of every event; upstream's name.
+const CONTROLLER: &str = "keda-operator";
+
+/// One thing to say about an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Notice {
+    pub(crate) warning: bool,
+    pub(crate) reason: &'static str,
+    pub(crate) note: String,
+}
+
+impl Notice {
+    pub(crate) fn normal(reason: &'static str, note: impl Into<String>) -> Self {
+        Notice { warning: false, reason, note: note.into() }
+    }
+
+    pub(crate) fn warning(reason: &'static str, note: impl Into<String>) -> Self {
+        Notice { warning: true, reason, note: note.into() }
+    }
+}
+
+/// Remembers what was said about one object, to not say it again each poll.
+#[derive(Default)]
+pub(crate) struct Said {
+    last: HashMap<&'static str, (u64, Instant)>,
+}
+
+impl Said {
+    /// Whether this is news; remembers it if so. A different note under the same reason always is.
+    pub(crate) fn is_news(&mut self, notice: &Notice) -> bool {
+        let mut hasher = DefaultHasher::new();
+        notice.note.hash(&mut hasher);
+        let digest = hasher.finish();
+        let now = Instant::now();
+        match self.last.get(notice.reason) {
+            Some((said, when)) if *said == digest && now.duration_since(*when) < REPEAT_AFTER => false,
+            _ => {
+                self.last.insert(notice.reason, (digest, now));
+                true
+            }
+        }
+    }
+
+    /// Forgets a failure once it is over, so that its return is news again.
+    pub(crate) fn forget(&mut self, reason: &'static str) {
+        self.last.remove(reason);
+    }
+}
+
+/// The place where events are handed in; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    queue: mpsc::Sender<(ObjectReference, Notice)>,
+}
+
+impl Recorder {
+    /// A recorder, and the writer to run beside it.
+    pub(crate) fn new(client: Client, clock: Clock) -> (Self, Writer) {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let instance = format!("{CONTROLLER}-{}", host_name());
+        (Recorder { queue }, Writer { client, clock, instance, waiting })
+    }
+
+    /// Queues an event; drops it, with a log line, when the API server has fallen far behind.
+    pub(crate) fn publish(&self, regarding: ObjectReference, notice: Notice) {
+        if let Err(error) = self.queue.try_send((regarding, notice)) {
+            let (regarding, notice) = match error {
+                mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event) => event,
+            };
+            tracing::warn!(
+                logger = "events",
+                namespace = regarding.namespace.unwrap_or_default(),
+                name = regarding.name.unwrap_or_default(),
+                reason = notice.reason,
+                note = notice.note,
+                "event dropped, the queue of events is full"
+            );
+        }
+    }
+}
+
+/// What an event is about.
+pub(crate) fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
+    // An event is shown with its object only when version, kind and UID are filled in.
+    object.object_ref(&())
+}
+
+/// Writes queued events until every recorder is gone.
+pub(crate) struct Writer {
+    client: Client,
+    clock: Clock,
+    instance: String,
+    waiting: mpsc::Receiver<(ObjectReference, Notice)>,
+}
+
+impl Writer {
+    pub(crate) async fn run(mut self) {
+        let (client, clock, instance) = (self.client, self.clock, self.instance);
+        let events = futures::stream::poll_fn(|context| self.waiting.poll_recv(context));
+        events
+            .for_each_concurrent(CONCURRENCY, |(regarding, notice)| {
+                let event = compose(regarding, notice, &clock, &instance);
+                let client = client.clone();
+                async move {
+                    let namespace = event.metadata.namespace.clone().unwrap_or_default();
+                    let api: Api<Event> = Api::namespaced(client, &namespace);
+                    if let Err(error) = api.create(&PostParams::default(), &event).await {
+                        // A namespace that is being deleted takes no more events: expected at teardown.
+                        tracing::debug!(logger = "events", reason = event.reason, error = %error, "event not written");
+                    }
+                }
+            })
+            .await;
+    }
+}
+
+fn compose(regarding: ObjectReference, notice: Notice, clock: &Clock, instance: &str) -> Event {
+    // Names must be unique; the counter keeps two events of one instant apart.
+    static SEQUENCE: AtomicU64 = AtomicU64::new(0);
+    let now = clock.now();
+    let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed) & 0xffff;
+    let mut name = regarding.name.clone().unwrap_or_default();
+    name.truncate(220);
+    let namespace = regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
+    Event {
+        metadata: ObjectMeta {
+            name: Some(format!("{name}.{:x}{sequence:04x}", now.as_nanosecond())),
+            namespace: Some(namespace),
+            ..ObjectMeta::default()
+        },
+        event_time: Some(MicroTime(now)),
+        reporting_controller: Some(CONTROLLER.to_owned()),
+        reporting_instance: Some(instance.to_owned()),
+        action: Some(notice.reason.to_owned()),
+        reason: Some(notice.reason.to_owned()),
+        note: Some(cut(notice.note)),
+        type_: Some(if notice.warning { "Warning" } else { "Normal" }.to_owned()),
+        regarding: Some(regarding),
+        ..Event::default()
+    }
+}
+
+/// Cuts a note to the API's limit, at a character boundary, and says so with an ellipsis.
+fn cut(mut note: String) -> String {
+    const ELLIPSIS: &str = "...";
+    if note.len() > NOTE_LIMIT {
+        note.truncate(note.floor_char_boundary(NOTE_LIMIT - ELLIPSIS.len()));
+        note.push_str(ELLIPSIS);
+    }
+    note
+}
+
+/// The host's name, which in a pod is the pod's.
+pub(crate) fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "keda".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_cut_to_what_the_api_takes() {
+        let short = "a source is down".to_owned();
+        assert_eq!(cut(short.clone()), short);
+        let long = cut("é".repeat(1000));
+        assert!(long.len() <= NOTE_LIMIT, "{}", long.len());
+        assert!(long.ends_with("é..."));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeated_event_is_news_again_only_later_or_with_another_note() {
+        let mut said = Said::default();
+        let down = Notice::warning("KEDAScalerFailed", "connection refused");
+        assert!(said.is_news(&down));
+        assert!(!said.is_news(&down));
+        assert!(said.is_news(&Notice::warning("KEDAScalerFailed", "status: 500")));
+        assert!(said.is_news(&down));
+        tokio::time::advance(REPEAT_AFTER).await;
+        assert!(said.is_news(&down));
+        said.forget("KEDAScalerFailed");
+        assert!(said.is_news(&down));
+    }
+}

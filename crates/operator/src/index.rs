@@ -1,0 +1,155 @@
+//! What the operator knows of the cluster, in memory.
+//!
+//! Written by the watches (and, for a workload's replicas, by the answer to our own scale request); read by every
+//! object's task and by the metrics service. Nothing here blocks for longer than a map lookup.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use keda_api::GroupVersionKindResource;
+use kube::ResourceExt;
+
+use crate::samples::ObjectHandle;
+
+/// Namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// Namespace of the object.
+    pub namespace: String,
+    /// Name of the object.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// The key of any namespaced object.
+    pub fn of(object: &impl ResourceExt) -> Self {
+        ObjectKey { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    }
+
+    /// A key from its parts.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The kinds whose replicas are known from a watch; every other kind is asked through `/scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum WorkloadKind {
+    Deployment,
+    StatefulSet,
+}
+
+impl WorkloadKind {
+    pub(crate) const ALL: [WorkloadKind; 2] = [WorkloadKind::Deployment, WorkloadKind::StatefulSet];
+
+    /// The plural name in `apps/v1`.
+    pub(crate) fn resource(self) -> &'static str {
+        match self {
+            WorkloadKind::Deployment => "deployments",
+            WorkloadKind::StatefulSet => "statefulsets",
+        }
+    }
+
+    /// The kind in `apps/v1`.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            WorkloadKind::Deployment => "Deployment",
+            WorkloadKind::StatefulSet => "StatefulSet",
+        }
+    }
+
+    /// The watched kind that a resolved target is of, if it is one.
+    pub(crate) fn of(gvkr: &GroupVersionKindResource) -> Option<Self> {
+        WorkloadKind::ALL
+            .into_iter()
+            .find(|kind| gvkr.group == "apps" && gvkr.version == "v1" && gvkr.resource == kind.resource())
+    }
+}
+
+/// A workload of a watched kind.
+pub(crate) type WorkloadKey = (WorkloadKind, ObjectKey);
+
+/// The maps. Each has its own lock; no method holds two.
+#[derive(Default)]
+pub(crate) struct Index {
+    objects: RwLock<HashMap<ObjectKey, Arc<ObjectHandle>>>,
+    workloads: RwLock<HashMap<WorkloadKey, i32>>,
+    autoscalers: RwLock<HashMap<ObjectKey, Arc<HorizontalPodAutoscaler>>>,
+    /// ScaledObjects whose target does not exist yet, by the workload they wait for.
+    awaited: Mutex<HashMap<WorkloadKey, ObjectKey>>,
+}
+
+impl Index {
+    pub(crate) fn object(&self, key: &ObjectKey) -> Option<Arc<ObjectHandle>> {
+        read(&self.objects).get(key).cloned()
+    }
+
+    /// Every object whose handle the predicate accepts.
+    pub(crate) fn objects_where(&self, accept: impl Fn(&ObjectHandle) -> bool) -> Vec<Arc<ObjectHandle>> {
+        read(&self.objects).values().filter(|handle| accept(handle)).cloned().collect()
+    }
+
+    pub(crate) fn insert_object(&self, handle: Arc<ObjectHandle>) -> Option<Arc<ObjectHandle>> {
+        write(&self.objects).insert(handle.key.clone(), handle)
+    }
+
+    pub(crate) fn remove_object(&self, key: &ObjectKey) -> Option<Arc<ObjectHandle>> {
+        write(&self.objects).remove(key)
+    }
+
+    /// `spec.replicas` of a watched workload (1 where unset, as the API server defaults it).
+    pub(crate) fn replicas(&self, key: &WorkloadKey) -> Option<i32> {
+        read(&self.workloads).get(key).copied()
+    }
+
+    /// Notes a workload's replicas; says who waited for it, if it is new.
+    pub(crate) fn set_replicas(&self, key: WorkloadKey, replicas: i32) -> Option<ObjectKey> {
+        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        write(&self.workloads).insert(key, replicas);
+        awaited
+    }
+
+    pub(crate) fn remove_workload(&self, key: &WorkloadKey) {
+        write(&self.workloads).remove(key);
+    }
+
+    /// Remembers that `object` waits for `workload` to be created.
+    pub(crate) fn await_workload(&self, workload: WorkloadKey, object: ObjectKey) {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).insert(workload, object);
+    }
+
+    pub(crate) fn autoscaler(&self, key: &ObjectKey) -> Option<Arc<HorizontalPodAutoscaler>> {
+        read(&self.autoscalers).get(key).cloned()
+    }
+
+    pub(crate) fn set_autoscaler(
+        &self,
+        key: ObjectKey,
+        autoscaler: HorizontalPodAutoscaler,
+    ) -> Option<Arc<HorizontalPodAutoscaler>> {
+        write(&self.autoscalers).insert(key, Arc::new(autoscaler))
+    }
+
+    pub(crate) fn remove_autoscaler(&self, key: &ObjectKey) {
+        write(&self.autoscalers).remove(key);
+    }
+}
+
+// A writer that panicked left a whole entry or none: every map operation above is a single call.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,282 @@
+//! One task an object: it reconciles when something changed, polls when it is time, and alone writes the status.
+//!
+//! A task is small while it waits (the futures of a reconcile and a poll are boxed and dropped when done), so a
+//! thousand objects are a thousand timers. The first poll is immediate; after it an object's polls keep to a phase
+//! that a stable hash of its UID spreads over the interval, so that loops do not beat together (upstream issue 7676).
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use keda_api::{Condition, ConditionStatus, ScaledObject};
+use keda_core::bounds::Bounds;
+use kube::ResourceExt;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    cluster::Target,
+    controller::Controller,
+    events::{self, Notice, Said},
+    index::ObjectKey,
+    samples::{Input, ObjectHandle, TriggerSet},
+    status::Ledger,
+};
+
+/// The first wait after a failed reconcile; it doubles up to [`LAST_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(300);
+/// How long a failing trigger's credentials are used before they are read again.
+const REREAD_AFTER: Duration = Duration::from_secs(10);
+/// Upstream's default for `pollingInterval`.
+const DEFAULT_INTERVAL: i32 = 30;
+
+/// The task's state. Fields are private to this crate's loop: `reconcile` fills, `poll` reads, both keep the status.
+pub(crate) struct Object {
+    pub(crate) controller: Arc<Controller>,
+    pub(crate) handle: Arc<ObjectHandle>,
+    pub(crate) object: Arc<ScaledObject>,
+    pub(crate) status: Ledger,
+    /// What the last good reconcile prepared; without it there is nothing to poll.
+    pub(crate) ready: Option<Prepared>,
+    /// When a trigger was last seen active; written to the status on transitions only.
+    pub(crate) last_active: Option<Timestamp>,
+    pub(crate) said: Said,
+    /// Why the last decision was made: a change of it is worth a log line.
+    pub(crate) last_decision: Option<String>,
+    /// An earlier process had this object running: its start is no news.
+    pub(crate) was_running: bool,
+    handled: Option<Fingerprint>,
+    failures: u32,
+    retry_at: Option<Instant>,
+    next_poll: Option<Instant>,
+}
+
+/// The outcome of a good reconcile.
+pub(crate) struct Prepared {
+    pub(crate) target: Target,
+    pub(crate) bounds: Bounds,
+    pub(crate) triggers: Arc<TriggerSet>,
+}
+
+/// What, when different, calls for a reconcile. The status is not in it: our own writes wake nobody.
+#[derive(PartialEq, Eq)]
+struct Fingerprint {
+    generation: Option<i64>,
+    deleting: bool,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    nudges: u64,
+}
+
+impl Fingerprint {
+    fn of(input: &Input) -> Self {
+        let metadata = &input.object.metadata;
+        Fingerprint {
+            generation: metadata.generation,
+            deleting: metadata.deletion_timestamp.is_some(),
+            labels: metadata.labels.clone().unwrap_or_default(),
+            annotations: metadata.annotations.clone().unwrap_or_default(),
+            nudges: input.nudges,
+        }
+    }
+}
+
+impl Object {
+    pub(crate) fn new(controller: Arc<Controller>, handle: Arc<ObjectHandle>) -> Self {
+        let object = Arc::clone(&handle.inbox.borrow().object);
+        let status = Ledger::new(&object);
+        let mut last_active = status.stored_last_active();
+        if status.condition(Condition::ACTIVE) == ConditionStatus::True {
+            // The stored time is that of the last transition. The object was active when an earlier process last
+            // looked, so the cooldown can have begun no earlier than now.
+            last_active = last_active.max(Some(controller.now()));
+        }
+        let was_running = status.condition(Condition::READY) == ConditionStatus::True;
+        Object {
+            controller,
+            handle,
+            object,
+            status,
+            ready: None,
+            last_active,
+            said: Said::default(),
+            last_decision: None,
+            was_running,
+            handled: None,
+            failures: 0,
+            retry_at: None,
+            next_poll: None,
+        }
+    }
+
+    /// Runs until the object is gone. Dropping the future at any await stops it without harm: what it has not
+    /// written yet is derived again from the cluster by the next task.
+    pub(crate) async fn run(mut self) {
+        let mut inbox = self.handle.inbox.subscribe();
+        loop {
+            let input = inbox.borrow_and_update().clone();
+            if input.gone {
+                return;
+            }
+            self.status.observe(&input.object);
+            let now = Instant::now();
+            let fingerprint = Fingerprint::of(&input);
+            let changed = self.handled.as_ref() != Some(&fingerprint);
+            let retry = self.retry_at.is_some_and(|at| at <= now);
+            if changed || retry {
+                self.object = input.object;
+                self.handled = Some(fingerprint);
+                if changed {
+                    self.failures = 0;
+                }
+                let controller = Arc::clone(&self.controller);
+                let _permit = controller.reconcile_permit().await;
+                if Box::pin(self.reconcile_once()).await.is_break() {
+                    return;
+                }
+            }
+            if self.ready.is_some() && self.next_poll.is_some_and(|at| at <= Instant::now()) {
+                self.note_lateness();
+                Box::pin(self.poll(&mut inbox)).await;
+                self.next_poll = Some(self.after_poll());
+                // The poll may have consumed a notice of the inbox: look again before waiting.
+                continue;
+            }
+            self.wait(&mut inbox).await;
+        }
+    }
+
+    /// Breaks when the object was finalized.
+    async fn reconcile_once(&mut self) -> ControlFlow<()> {
+        if self.object.metadata.deletion_timestamp.is_some() {
+            return match self.finalize().await {
+                Ok(()) => ControlFlow::Break(()),
+                Err(error) => {
+                    tracing::warn!(
+                        logger = "controllers.ScaledObject",
+                        object = %self.handle.key,
+                        error = %error,
+                        "the object could not be finalized, trying again"
+                    );
+                    self.retry_later();
+                    ControlFlow::Continue(())
+                }
+            };
+        }
+        if self.reconcile().await {
+            self.failures = 0;
+            self.retry_at = None;
+            // A reconcile starts the loop anew: the first check is immediate.
+            self.next_poll = self.ready.is_some().then(Instant::now);
+        } else {
+            self.retry_later();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Sleeps until something is due or the inbox has news.
+    async fn wait(&self, inbox: &mut watch::Receiver<Input>) {
+        let polls = self.next_poll.filter(|_| self.ready.is_some());
+        let due = [self.retry_at, polls].into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            // The sender lives in our own handle, so the inbox cannot close while this waits.
+            _ = inbox.changed() => {}
+            () = sleep_until(due) => {}
+        }
+    }
+
+    /// Whether the inbox holds something that a reconcile must look at before anything else is done.
+    pub(crate) fn is_outdated(&self, input: &Input) -> bool {
+        input.gone || self.handled.as_ref() != Some(&Fingerprint::of(input))
+    }
+
+    /// Goes on with the object as a write of ours returned it, so that the watch's echo of it is no news.
+    pub(crate) fn adopt(&mut self, object: ScaledObject) {
+        let nudges = self.handled.as_ref().map_or(0, |fingerprint| fingerprint.nudges);
+        self.status.observe(&object);
+        let input = Input { object: Arc::new(object), nudges, gone: false };
+        self.handled = Some(Fingerprint::of(&input));
+        self.object = input.object;
+    }
+
+    /// Asks for another reconcile, to read credentials again after a failure; at most every [`REREAD_AFTER`].
+    pub(crate) fn reread_credentials(&mut self) {
+        let uses_credentials =
+            self.object.spec.triggers.iter().any(|trigger| trigger.authentication_ref.is_some());
+        if uses_credentials && self.retry_at.is_none() {
+            self.retry_at = Some(Instant::now() + REREAD_AFTER);
+        }
+    }
+
+    fn retry_later(&mut self) {
+        let wait = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(self.failures)).min(LAST_RETRY);
+        self.failures = self.failures.saturating_add(1);
+        // Up to a quarter more, differently for each object.
+        let jitter = wait.mul_f64(0.25 * self.phase(u64::from(self.failures)));
+        self.retry_at = Some(Instant::now() + wait + jitter);
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        let seconds = self.object.spec.polling_interval.unwrap_or(DEFAULT_INTERVAL).max(1);
+        Duration::from_secs(u64::from(seconds.unsigned_abs()))
+    }
+
+    /// The next instant of this object's phase. A poll that outlasted its interval is followed at once by the next,
+    /// as upstream does, but never overlapped.
+    fn after_poll(&self) -> Instant {
+        let interval = self.interval();
+        let offset = interval.mul_f64(self.phase(0));
+        let scheduled = self.next_poll.unwrap_or_else(Instant::now);
+        let next = self.controller.next_beat(scheduled, interval, offset);
+        next.max(Instant::now())
+    }
+
+    fn note_lateness(&self) {
+        let late = self.next_poll.map_or(Duration::ZERO, |at| at.elapsed());
+        let ObjectKey { namespace, name } = &self.handle.key;
+        self.controller.metrics().loop_latency(namespace, "scaledobject", name, late);
+    }
+
+    /// A number in 0..1 that depends on the UID and a salt only.
+    fn phase(&self, salt: u64) -> f64 {
+        let mut hasher = DefaultHasher::new();
+        self.handle.uid.hash(&mut hasher);
+        salt.hash(&mut hasher);
+        // The upper 32 bits are exact in an f64.
+        f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+    }
+
+    /// Says something about the object, unless it was just said.
+    pub(crate) fn announce(&mut self, notice: Notice) {
+        if self.said.is_news(&notice) {
+            self.controller.recorder().publish(events::reference(self.object.as_ref()), notice);
+        }
+    }
+
+    /// Writes the status if it differs. A failure is logged; the difference stays and goes with the next flush.
+    pub(crate) async fn flush_status(&mut self) {
+        let key = self.handle.key.clone();
+        if let Err(error) = self.status.flush(self.controller.cluster(), &key.namespace, &key.name).await {
+            let text = crate::cluster::words(&error);
+            tracing::error!(logger = "scaleexecutor", object = %key, error = text, "failed to write the status");
+            self.announce(Notice::warning("ScaledObjectUpdateFailed", text));
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.object.name_any()
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,71 @@
+//! What the operator's flags and environment decide, as plain data.
+//!
+//! Names and defaults are upstream's (`cmd/operator/main.go`); the executable maps flags and variables to this.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Everything about one operator process that its user can choose.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespaces to watch; empty means all (`WATCH_NAMESPACE`).
+    pub watch_namespaces: Vec<String>,
+    /// Label selector for ScaledObjects and HPAs (`WATCH_LABEL_SELECTOR`).
+    pub label_selector: Option<String>,
+    /// Label selector for TriggerAuthentications (`WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH`).
+    pub trigger_authentication_selector: Option<String>,
+    /// The namespace of the operator's own pod: leases live here (`POD_NAMESPACE`).
+    pub pod_namespace: String,
+    /// Where a ClusterTriggerAuthentication's Secrets and ConfigMaps live (`KEDA_CLUSTER_OBJECT_NAMESPACE`).
+    pub cluster_object_namespace: Option<String>,
+    /// Leader election; `None` acts at once (`--leader-elect`).
+    pub leader_election: Option<LeaderElection>,
+    /// Where the metrics service listens (`--metrics-service-bind-address`).
+    pub metrics_service_address: SocketAddr,
+    /// Folder of `ca.crt`, `tls.crt` and `tls.key` (`--cert-dir`).
+    pub cert_dir: PathBuf,
+    /// DNS names for certificates that are generated at start because the folder holds none.
+    pub certificate_names: Vec<String>,
+    /// The controller's own settings.
+    pub controller: ControllerOptions,
+}
+
+/// How the lease is held (`--leader-election-id`, `KEDA_OPERATOR_LEADER_ELECTION_*`).
+#[derive(Clone, Debug)]
+pub struct LeaderElection {
+    /// Name of the Lease.
+    pub lease: String,
+    /// Who we are in the Lease: host name and a random part.
+    pub identity: String,
+    /// How long a lease is valid without renewal; default 15 s.
+    pub lease_duration: Duration,
+    /// How long the leader tries to renew before it gives up; default 10 s.
+    pub renew_deadline: Duration,
+    /// How often it is renewed, and how often a standby looks; default 2 s.
+    pub retry_period: Duration,
+}
+
+/// Settings of the watch, reconcile, poll loop.
+#[derive(Clone, Debug)]
+pub struct ControllerOptions {
+    /// `app.kubernetes.io/version` on what the operator creates.
+    pub version: String,
+    /// The default deadline of one HTTP request of a trigger (`KEDA_HTTP_DEFAULT_TIMEOUT`), 3 s.
+    pub http_timeout: Duration,
+    /// ScaledObjects being reconciled at the same time (`KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES`).
+    ///
+    /// Upstream's default of 5 throttles a cold start; a reconcile here holds no worker, so the default is 64.
+    pub max_reconciles: usize,
+    /// Announce metadata keys that no parameter claims (`KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS=enabled`).
+    pub announce_unexpected_parameters: bool,
+}
+
+impl Default for ControllerOptions {
+    fn default() -> Self {
+        ControllerOptions {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            http_timeout: Duration::from_secs(3),
+            max_reconciles: 64,
+            announce_unexpected_parameters: false,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Second file of the loop: what happens when an object is new or different.
+//!
+//! The order is upstream's (`controllers/keda/scaledobject_controller.go`, core.md §§2.2, 2.3): metadata, pause, target,
+//! bounds, triggers, HPA. Nothing here dials a source: triggers are parsed and planned only, so a dead broker cannot
+//! keep an HPA from being created or changed. Every write is a difference; a reconcile that changes nothing is local.
+
+mod authentication;
+mod autoscaler;
+mod finalize;
+mod pause;
+mod target;
+mod triggers;
+
+use std::{fmt, sync::Arc};
+
+use keda_api::{Condition, ConditionStatus, keys};
+use keda_core::{bounds::Bounds, conditions, decide::HpaRange, pause::Annotations};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use crate::{
+    cluster::{self, retry},
+    events::Notice,
+    object::{Object, Prepared},
+};
+
+/// What went wrong, in upstream's words: `<what>: <error>`.
+pub(crate) struct Failure {
+    what: &'static str,
+    error: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.error)
+    }
+}
+
+impl Failure {
+    #[expect(clippy::needless_pass_by_value, reason = "called with the error itself, as map_err hands it over")]
+    fn new(what: &'static str, error: impl ToString) -> Self {
+        Failure { what, error: error.to_string() }
+    }
+
+    fn api(what: &'static str, error: &kube::Error) -> Self {
+        Failure { what, error: cluster::words(error) }
+    }
+}
+
+const CHECK_FAILED: &str = "ScaledObjectCheckFailed";
+const READY: &str = "ScaledObjectReady";
+const BAD_TARGET: &str = "ScaledObject doesn't have correct scaleTargetRef specification";
+const BAD_BOUNDS: &str = "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification";
+const BAD_TRIGGERS: &str = "ScaledObject doesn't have correct triggers specification";
+const BAD_HPA: &str = "failed to ensure HPA is correctly created for ScaledObject";
+
+/// A good end of a reconcile.
+enum Outcome {
+    Scaling(Prepared),
+    Paused,
+}
+
+impl Object {
+    /// Brings the cluster in line with the object; false when that failed and must be tried again.
+    pub(crate) async fn reconcile(&mut self) -> bool {
+        self.status.wanted.conditions.get_or_insert_default().initialise();
+        let outcome = self.prepare().await;
+        self.status.set(conditions::no_fallback());
+        let good = match outcome {
+            Ok(Outcome::Scaling(prepared)) => {
+                self.becomes_ready();
+                self.controller.use_triggers(&self.handle, Some(Arc::clone(&prepared.triggers)));
+                self.ready = Some(prepared);
+                // The poll that follows at once writes the status together with its own findings.
+                return true;
+            }
+            Ok(Outcome::Paused) => {
+                self.stop_polling();
+                self.set_ready(conditions::ready_paused());
+                true
+            }
+            Err(failure) => {
+                self.stop_polling();
+                self.becomes_failed(&failure);
+                false
+            }
+        };
+        self.flush_status().await;
+        good
+    }
+
+    async fn prepare(&mut self) -> Result<Outcome, Failure> {
+        self.ensure_metadata().await?;
+        let annotations = Annotations::parse(self.object.metadata.annotations.as_ref())
+            .map_err(|error| Failure::new("failed to scale target to paused replica count", error))?;
+        if annotations.full {
+            self.pause_whole(&annotations).await?;
+            return Ok(Outcome::Paused);
+        }
+        self.note_pause(&annotations);
+        let target = self.resolve_target().await?;
+        let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(BAD_BOUNDS, error))?;
+        self.check_triggers()?;
+        let triggers = self.build_triggers(&target).await?;
+        self.ensure_autoscaler(&target, &triggers, HpaRange::Keep).await?;
+        self.announce_start(&triggers);
+        Ok(Outcome::Scaling(Prepared { target, bounds, triggers: Arc::new(triggers) }))
+    }
+
+    /// Finalizer and label in one patch, which carries only them (core.md §12 row 3: generation stays 1).
+    async fn ensure_metadata(&mut self) -> Result<(), Failure> {
+        const WHAT: &str = "failed to update the ScaledObject's finalizer and label";
+        let name = self.name();
+        let metadata = &self.object.metadata;
+        let mut change = serde_json::Map::new();
+        let finalizers = metadata.finalizers.clone().unwrap_or_default();
+        if !finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
+            let wanted: Vec<_> = finalizers.iter().map(String::as_str).chain([keys::FINALIZER]).collect();
+            change.insert("finalizers".into(), json!(wanted));
+            // The list is replaced as a whole, so nobody else may have changed it meanwhile.
+            change.insert("resourceVersion".into(), json!(metadata.resource_version));
+        }
+        if self.object.labels().get(keys::SCALED_OBJECT_NAME) != Some(&name) {
+            change.insert("labels".into(), json!({ keys::SCALED_OBJECT_NAME: name }));
+        }
+        if change.is_empty() {
+            return Ok(());
+        }
+        let api: Api<keda_api::ScaledObject> =
+            Api::namespaced(self.controller.client(), &self.handle.key.namespace);
+        let patch = Patch::Merge(json!({ "metadata": change }));
+        let object = retry(async || api.patch(&name, &PatchParams::default(), &patch).await)
+            .await
+            .map_err(|error| Failure::api(WHAT, &error))?;
+        self.adopt(object);
+        Ok(())
+    }
+
+    /// Ready, unless the last poll found triggers failing: then the next poll, which follows at once, decides. Ready
+    /// does not flap between the two (upstream issues 7649, 7669).
+    fn becomes_ready(&mut self) {
+        let before =
+            self.status.wanted.conditions.as_ref().and_then(|list| list.get(Condition::READY)).cloned();
+        let held_by_poll = before
+            .as_ref()
+            .and_then(|condition| condition.reason.as_deref())
+            .is_some_and(|reason| matches!(reason, "TriggerError" | "PartialTriggerError"));
+        if !held_by_poll {
+            self.set_ready(conditions::ready());
+        }
+    }
+
+    /// Sets Ready; becoming True is an event.
+    pub(crate) fn set_ready(&mut self, condition: Condition) {
+        let was = self.status.condition(Condition::READY);
+        let is = condition.status;
+        self.status.set(condition);
+        if is == ConditionStatus::True && was != ConditionStatus::True {
+            self.said.forget(CHECK_FAILED);
+            self.announce(Notice::normal(READY, "ScaledObject is ready for scaling"));
+        }
+    }
+
+    fn becomes_failed(&mut self, failure: &Failure) {
+        let message = failure.to_string();
+        tracing::error!(
+            logger = "controllers.ScaledObject",
+            object = %self.handle.key,
+            error = message,
+            "reconcile failed"
+        );
+        self.controller.metrics().object_failed(&self.handle.key.namespace, &self.handle.key.name);
+        self.status.set(conditions::check_failed(&message));
+        self.status.set(conditions::activity_unknown());
+        self.said.forget(READY);
+        self.announce(Notice::warning(CHECK_FAILED, message));
+    }
+
+    fn stop_polling(&mut self) {
+        if self.ready.take().is_some() {
+            self.announce(Notice::normal("KEDAScalersStopped", "Stopped scalers watch"));
+            self.said.forget("KEDAScalersStarted");
+        }
+        self.controller.use_triggers(&self.handle, None);
+        self.last_decision = None;
+    }
+}

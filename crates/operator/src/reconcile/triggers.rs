@@ -1,0 +1,123 @@
+//! From the spec's triggers to parsed ones: checks, credentials, environment, parse and plan (core.md §§3.2, 3.3, 7).
+
+use std::collections::BTreeMap;
+
+use keda_api::{ScaleTrigger, ScaledObject};
+use keda_core::triggers;
+use keda_scaler::{Context, NoticeKind, Parameters, Parsed};
+
+use super::{BAD_HPA, BAD_TRIGGERS, Failure, authentication::Credentials};
+use crate::{
+    cluster::Target,
+    events::Notice,
+    object::Object,
+    samples::{TriggerSet, TriggerSlot},
+};
+
+impl Object {
+    /// What holds for triggers of any type (core.md §1.8, row triggers; upstream's texts).
+    pub(super) fn check_triggers(&mut self) -> Result<(), Failure> {
+        let triggers = &self.object.spec.triggers;
+        triggers::check(triggers).map_err(|error| Failure::new(BAD_TRIGGERS, error))?;
+        self.status.wanted.triggers_types = Some(triggers::types(triggers));
+        self.status.wanted.authentications_types = Some(triggers::authentications(triggers));
+        Ok(())
+    }
+
+    /// Parses and plans every trigger. All faults are reported together, each with the trigger it belongs to.
+    pub(super) async fn build_triggers(&mut self, target: &Target) -> Result<TriggerSet, Failure> {
+        let object = std::sync::Arc::clone(&self.object);
+        let credentials = Credentials::of(self, target);
+        let mut slots = Vec::with_capacity(object.spec.triggers.len());
+        let mut faults = Vec::new();
+        for (index, trigger) in object.spec.triggers.iter().enumerate() {
+            match self.build_trigger(&object, index, trigger, &credentials).await {
+                Ok(parsed) => {
+                    slots.push(TriggerSlot::new(parsed, trigger.use_cached_metrics.unwrap_or(false)))
+                }
+                Err(fault) => {
+                    tracing::error!(
+                        logger = "scale_handler",
+                        scaledObject.Namespace = self.handle.key.namespace,
+                        scaledObject.Name = self.handle.key.name,
+                        trigger = index,
+                        r#type = trigger.r#type,
+                        error = fault,
+                        "error building a trigger"
+                    );
+                    faults.push(format!("trigger {index} ({}): {fault}", trigger.r#type));
+                }
+            }
+        }
+        if faults.is_empty() {
+            return Ok(TriggerSet { slots });
+        }
+        let text = faults.join("\n");
+        self.announce(Notice::warning("KEDAScalerFailed", text.clone()));
+        Err(Failure::new(BAD_HPA, text))
+    }
+
+    async fn build_trigger(
+        &mut self,
+        object: &ScaledObject,
+        index: usize,
+        trigger: &ScaleTrigger,
+        credentials: &Credentials,
+    ) -> Result<Parsed, String> {
+        let registry = self.controller.registry();
+        let resolved = credentials
+            .resolve(trigger.authentication_ref.as_ref())
+            .await
+            .map_err(|error| error.to_string())?;
+        let env = if registry.needs_env(&trigger.r#type, &trigger.metadata) {
+            credentials
+                .container_env()
+                .await
+                .map_err(|error| format!("error resolving secrets for ScaleTarget: {error}"))?
+        } else {
+            BTreeMap::new()
+        };
+        let context = Context {
+            index,
+            trigger_name: trigger.name.clone().filter(|name| !name.is_empty()),
+            metric_type: trigger.metric_type.clone().filter(|kind| !kind.is_empty()),
+            use_cached_metrics: trigger.use_cached_metrics.unwrap_or(false),
+            object_kind: "ScaledObject".to_owned(),
+            namespace: self.handle.key.namespace.clone(),
+            object_name: self.handle.key.name.clone(),
+            http_timeout: self.controller.options().http_timeout,
+            as_metric_source: uses_modifiers(object),
+            pod_identity: resolved.pod_identity,
+        };
+        let parameters = Parameters { metadata: trigger.metadata.clone(), auth: resolved.params, env };
+        let parsed =
+            registry.parse(&trigger.r#type, &parameters, &context).map_err(|error| error.to_string())?;
+        for notice in parsed.notices() {
+            let asked = self.controller.options().announce_unexpected_parameters;
+            if notice.kind == NoticeKind::Unread && !asked {
+                continue;
+            }
+            let text = notice.text.clone();
+            self.announce(Notice { warning: notice.warning, reason: "KEDAScalerInfo", note: text });
+        }
+        Ok(parsed)
+    }
+
+    /// Says that the loop starts, once for a new object or a new spec; not after a restart of the operator.
+    pub(super) fn announce_start(&mut self, triggers: &TriggerSet) {
+        if self.ready.is_some() || std::mem::take(&mut self.was_running) {
+            return;
+        }
+        self.announce(Notice::normal("KEDAScalersStarted", "Started scalers watch"));
+        for slot in &triggers.slots {
+            self.announce(Notice::normal(
+                "KEDAScalersStarted",
+                format!("Scaler {} is built", slot.parsed.trigger_type()),
+            ));
+        }
+    }
+}
+
+fn uses_modifiers(object: &ScaledObject) -> bool {
+    object.spec.advanced.as_ref().is_some_and(|advanced| advanced.scaling_modifiers.is_some())
+}

@@ -1,0 +1,166 @@
+//! The wiring of one operator process, on one page: certificates, leader election, loop, metrics service.
+
+use std::{io, sync::Arc, time::Duration};
+
+use keda_metrics_service::api::metrics_service_server::MetricsServiceServer;
+use keda_tls::{Acceptor, ClientAuth, Files, Folder, Incoming, Policy, make::KeyKind};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    controller::{Controller, Dependencies, Scope},
+    health::Health,
+    lease::{Candidate, Lost},
+    options::Options,
+    serve_metrics::Metrics,
+};
+
+/// How long tasks may take to end after a shutdown.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why an operator stopped although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Leadership was lost. Restart the process: it begins again as a standby.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// The metrics service cannot listen.
+    #[error("the metrics service cannot listen on {address}: {source}")]
+    Listen {
+        /// The address that was asked for.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The metrics service ended.
+    #[error("the metrics service failed: {0}")]
+    Serve(#[from] tonic::transport::Error),
+    /// The certificates can neither be read nor made.
+    #[error("certificates in {folder}: {source}")]
+    Certificates {
+        /// The folder of `--cert-dir`.
+        folder: String,
+        /// What is wrong with it.
+        source: keda_tls::Error,
+    },
+}
+
+/// Runs one operator until `shutdown` is cancelled.
+///
+/// # Errors
+/// When it cannot go on: leadership lost, no certificates, no socket.
+pub async fn run(
+    options: Options,
+    dependencies: Dependencies,
+    health: Arc<Health>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let certificates = certificates(&options)?;
+    let looking = certificates.clone().watch(Folder::INTERVAL, shutdown.clone().cancelled_owned());
+    tokio::spawn(looking);
+    let Some(election) = options.leader_election.clone() else {
+        return lead(&options, dependencies, certificates, &health, &shutdown).await;
+    };
+    let clock = dependencies.environment.clock;
+    let mut candidate = Candidate::new(dependencies.client.clone(), &options.pod_namespace, clock, election);
+    health.standing_by();
+    if shutdown.run_until_cancelled(candidate.acquire()).await.is_none() {
+        return Ok(());
+    }
+    let metrics = Arc::clone(&dependencies.metrics);
+    let lease = options.leader_election.as_ref().map(|election| election.lease.clone()).unwrap_or_default();
+    metrics.leader(&lease, true);
+    let leading = shutdown.child_token();
+    let (led, held) = tokio::join!(
+        async {
+            let led = lead(&options, dependencies, certificates, &health, &leading).await;
+            leading.cancel();
+            led
+        },
+        async {
+            let held = candidate.hold(&leading).await;
+            leading.cancel();
+            held
+        }
+    );
+    metrics.leader(&lease, false);
+    if held.is_ok() {
+        // Every task has ended by now: whoever takes over works alone.
+        candidate.release().await;
+    }
+    held.map_err(Error::from).and(led)
+}
+
+/// The work of a leader: the loop and the metrics service.
+async fn lead(
+    options: &Options,
+    dependencies: Dependencies,
+    certificates: Folder,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
+    let scope = Scope {
+        namespaces: options.watch_namespaces.clone(),
+        label_selector: options.label_selector.clone(),
+        trigger_authentication_selector: options.trigger_authentication_selector.clone(),
+        cluster_object_namespace: options.cluster_object_namespace.clone(),
+    };
+    let address = options.metrics_service_address;
+    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let acceptor = Acceptor::new(
+        certificates,
+        &Policy::service(|name| std::env::var(name).ok()),
+        ClientAuth::Required,
+        keda_tls::Protocols::Http2,
+    );
+    let controller = Controller::new(options.controller.clone(), scope, dependencies);
+    let service = MetricsServiceServer::new(Metrics::new(Arc::clone(&controller)));
+    let served = tonic::transport::Server::builder()
+        .add_service(service)
+        .serve_with_incoming_shutdown(Incoming::new(listener, acceptor), shutdown.clone().cancelled_owned());
+    let worked = async {
+        if shutdown.run_until_cancelled(controller.start(shutdown)).await.is_some() {
+            health.working();
+            tracing::info!(logger = "setup", "watches are in sync, scaling");
+        }
+        shutdown.cancelled().await;
+        let _late = tokio::time::timeout(DRAIN, controller.stopped()).await;
+    };
+    tokio::pin!(worked);
+    tokio::select! {
+        served = served => {
+            // Either the shutdown, or a failure that must not leave half an operator running.
+            shutdown.cancel();
+            worked.await;
+            served.map_err(Error::from)
+        }
+        () = &mut worked => Ok(()),
+    }
+}
+
+/// The certificates of the folder; where it holds none, new ones, written there for the adapter to use too.
+fn certificates(options: &Options) -> Result<Folder, Error> {
+    let fail = |source| Error::Certificates { folder: options.cert_dir.display().to_string(), source };
+    if Files::in_folder(&options.cert_dir).cert.exists() {
+        return Folder::open(&options.cert_dir).map_err(fail);
+    }
+    let bundle =
+        keda_tls::generate(&options.certificate_names, KeyKind::Rsa2048, std::time::SystemTime::now())
+            .map_err(fail)?;
+    match bundle.write_to(&options.cert_dir) {
+        Ok(()) => {
+            tracing::info!(logger = "cert-rotation", folder = %options.cert_dir.display(), "no certificates found, made new ones");
+            Folder::open(&options.cert_dir).map_err(fail)
+        }
+        Err(error) => {
+            tracing::warn!(
+                logger = "cert-rotation",
+                folder = %options.cert_dir.display(),
+                error = %error,
+                "no certificates found and the folder cannot be written: serving with a certificate that only this process knows"
+            );
+            Ok(Folder::fixed(bundle.identity().map_err(fail)?))
+        }
+    }
+}

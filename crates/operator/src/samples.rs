@@ -1,0 +1,155 @@
+//! What is shared of one object between its task, the metrics service and the watches.
+//!
+//! The task is the only one that replaces the triggers; the task's polls and the metrics service's queries both sample
+//! through [`TriggerSlot::sample`] and both record what they saw, so the two paths cannot differ.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use keda_api::ScaledObject;
+use keda_core::metric::MetricSpec;
+use keda_scaler::{Environment, Error, Live, Outcome, Parsed, Reading};
+use tokio::{
+    sync::{OnceCell, watch},
+    time::Instant,
+};
+
+use crate::index::ObjectKey;
+
+/// A sample that is at most this old answers an HPA without asking the source again.
+pub(crate) const FRESH: Duration = Duration::from_secs(1);
+
+/// What a task is told by the watches.
+#[derive(Clone)]
+pub(crate) struct Input {
+    /// The newest known object.
+    pub(crate) object: Arc<ScaledObject>,
+    /// Grows when something that the object depends on changed: its HPA, its target, its authentications.
+    pub(crate) nudges: u64,
+    /// The object is no longer there.
+    pub(crate) gone: bool,
+}
+
+/// One ScaledObject as the rest of the process sees it.
+pub(crate) struct ObjectHandle {
+    pub(crate) key: ObjectKey,
+    /// State belongs to a UID, never to a name: a re-created object starts afresh (upstream issue 8124).
+    pub(crate) uid: String,
+    pub(crate) inbox: watch::Sender<Input>,
+    /// The triggers in use; `None` until the first good reconcile, while paused, and while the object is not valid.
+    triggers: ArcSwapOption<TriggerSet>,
+    latest: Mutex<HashMap<String, Sample>>,
+}
+
+impl ObjectHandle {
+    pub(crate) fn new(key: ObjectKey, uid: String, object: Arc<ScaledObject>) -> Self {
+        ObjectHandle {
+            key,
+            uid,
+            inbox: watch::Sender::new(Input { object, nudges: 0, gone: false }),
+            triggers: ArcSwapOption::empty(),
+            latest: Mutex::default(),
+        }
+    }
+
+    /// Hands the task a newer object.
+    pub(crate) fn update(&self, object: Arc<ScaledObject>) {
+        self.inbox.send_modify(|input| input.object = object);
+    }
+
+    /// Makes the task reconcile although its object is the same.
+    pub(crate) fn nudge(&self) {
+        self.inbox.send_modify(|input| input.nudges += 1);
+    }
+
+    /// Ends the task: the object was deleted, or replaced by another of the same name.
+    pub(crate) fn end(&self) {
+        self.inbox.send_modify(|input| input.gone = true);
+    }
+
+    pub(crate) fn triggers(&self) -> Option<Arc<TriggerSet>> {
+        self.triggers.load_full()
+    }
+
+    /// Replaces the triggers and forgets samples of metrics that no trigger has any more.
+    pub(crate) fn set_triggers(&self, triggers: Option<Arc<TriggerSet>>) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        match &triggers {
+            Some(set) => latest.retain(|name, _| set.slots.iter().any(|slot| slot.has_metric(name))),
+            None => latest.clear(),
+        }
+        self.triggers.store(triggers);
+    }
+
+    /// Keeps what a trigger answered.
+    pub(crate) fn record(&self, outcomes: &[Outcome]) {
+        let taken = Instant::now();
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        for outcome in outcomes {
+            let result = outcome.result.as_ref().map(|reading| *reading).map_err(ToString::to_string);
+            latest.insert(outcome.name.clone(), Sample { taken, result });
+        }
+    }
+
+    pub(crate) fn latest(&self, metric: &str) -> Option<Sample> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).get(metric).cloned()
+    }
+}
+
+/// The newest answer of one metric.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) taken: Instant,
+    pub(crate) result: Result<Reading, String>,
+}
+
+/// The triggers of one generation of an object, in the order of its spec.
+pub(crate) struct TriggerSet {
+    pub(crate) slots: Vec<TriggerSlot>,
+}
+
+impl TriggerSet {
+    /// The metrics of every trigger, in trigger order.
+    pub(crate) fn specs(&self) -> Vec<MetricSpec> {
+        self.slots.iter().flat_map(|slot| slot.parsed.specs().iter().cloned()).collect()
+    }
+
+    /// The trigger that answers for a metric; names are compared ignoring case, as upstream's service does.
+    pub(crate) fn for_metric(&self, metric: &str) -> Option<&TriggerSlot> {
+        self.slots.iter().find(|slot| slot.has_metric(metric))
+    }
+}
+
+/// One trigger: parsed and planned, connected when it is first asked.
+pub(crate) struct TriggerSlot {
+    pub(crate) parsed: Parsed,
+    /// `useCachedMetrics`: the HPA is answered from the last poll.
+    pub(crate) cached: bool,
+    live: OnceCell<Live>,
+}
+
+impl TriggerSlot {
+    pub(crate) fn new(parsed: Parsed, cached: bool) -> Self {
+        TriggerSlot { parsed, cached, live: OnceCell::new() }
+    }
+
+    /// Asks the source for every metric of this trigger. A trigger that cannot connect fails each of them.
+    pub(crate) async fn sample(&self, environment: &Environment) -> Vec<Outcome> {
+        match self.live.get_or_try_init(|| self.parsed.connect(environment)).await {
+            Ok(live) => live.sample().await,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, error: &Error) -> Vec<Outcome> {
+        self.parsed.specs().iter().map(|spec| Outcome::failed(spec.name(), error.clone())).collect()
+    }
+
+    fn has_metric(&self, metric: &str) -> bool {
+        self.parsed.specs().iter().any(|spec| spec.name().eq_ignore_ascii_case(metric))
+    }
+}

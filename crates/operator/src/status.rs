@@ -1,0 +1,86 @@
+//! The one owner of a ScaledObject's status.
+//!
+//! Upstream's controller and poll loop each patch from a copy of their own, and final states go wrong (core.md §12
+//! row 6). Here the object's task alone writes: it edits [`Ledger::wanted`], and [`Ledger::flush`] sends the
+//! difference to what the server is known to hold, or nothing. A poll that changes nothing costs no request.
+
+use keda_api::{Condition, ConditionStatus, ScaledObject, ScaledObjectStatus};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+
+use crate::cluster::{Cluster, is_not_found, retry};
+
+/// What the server holds, and what it should.
+pub(crate) struct Ledger {
+    stored: ScaledObjectStatus,
+    /// The version at which `stored` was read or written: older news from the watch is ignored.
+    version: Option<u64>,
+    pub(crate) wanted: ScaledObjectStatus,
+}
+
+impl Ledger {
+    /// Begins with the status that an earlier process left: nothing is lost by a restart.
+    pub(crate) fn new(object: &ScaledObject) -> Self {
+        let stored = object.status.clone().unwrap_or_default();
+        Ledger { wanted: stored.clone(), stored, version: version(object) }
+    }
+
+    /// Takes note of the object as the watch shows it, unless our own last write is newer.
+    pub(crate) fn observe(&mut self, object: &ScaledObject) {
+        let seen = version(object);
+        if seen.is_none() || self.version.is_none() || seen > self.version {
+            self.stored = object.status.clone().unwrap_or_default();
+            self.version = seen;
+        }
+    }
+
+    /// `lastActiveTime` as stored.
+    pub(crate) fn stored_last_active(&self) -> Option<jiff::Timestamp> {
+        self.stored.last_active_time.as_ref().map(|time| time.0)
+    }
+
+    /// Sets a condition; says whether it differs from before.
+    pub(crate) fn set(&mut self, condition: Condition) -> bool {
+        self.wanted.conditions.get_or_insert_default().set(condition)
+    }
+
+    /// The status of a condition as wanted; `Unknown` where it is not set.
+    pub(crate) fn condition(&self, kind: &str) -> ConditionStatus {
+        self.wanted
+            .conditions
+            .as_ref()
+            .and_then(|conditions| conditions.get(kind))
+            .map_or(ConditionStatus::Unknown, |condition| condition.status)
+    }
+
+    /// Sends the difference, if there is one. An object that is gone needs no status.
+    pub(crate) async fn flush(
+        &mut self,
+        cluster: &Cluster,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), kube::Error> {
+        let Some(patch) = keda_core::status::difference(&self.stored, &self.wanted) else {
+            return Ok(());
+        };
+        let api: Api<ScaledObject> = Api::namespaced(cluster.client(), namespace);
+        let patch = Patch::Merge(patch);
+        let written = retry(async || api.patch_status(name, &PatchParams::default(), &patch).await).await;
+        match written {
+            Ok(object) => {
+                self.stored = self.wanted.clone();
+                self.version = version(&object);
+                Ok(())
+            }
+            Err(error) if is_not_found(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Resource versions of one resource can be compared as numbers (Kubernetes enhancement 5504).
+fn version(object: &ScaledObject) -> Option<u64> {
+    object.resource_version().and_then(|version| version.parse().ok())
+}

@@ -1,0 +1,219 @@
+//! First file of the loop: the watches that keep the [`Index`](crate::index) and wake the tasks.
+//!
+//! One watch a kind and namespace. Workloads and HPAs are decoded into the few fields that are used. A watch that
+//! ends is restarted with backoff by `kube::runtime::watcher`; a re-list reports what vanished meanwhile.
+
+use std::{collections::HashMap, collections::HashSet, fmt::Debug, pin::pin, sync::Arc};
+
+use futures::TryStreamExt;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use keda_api::{ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{ApiResource, Object, PartialObjectMeta},
+    core::NotUsed,
+    runtime::{WatchStreamExt, watcher},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    controller::Controller,
+    index::{ObjectKey, WorkloadKind},
+};
+
+/// The part of a workload that decides: everything else is dropped while decoding.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct WorkloadSpec {
+    replicas: Option<i32>,
+}
+
+type Workload = Object<WorkloadSpec, NotUsed>;
+
+/// What happened to one object of a watched kind.
+enum Change<K> {
+    /// It is there, new or different.
+    Applied(K),
+    /// It is gone.
+    Removed(ObjectKey),
+}
+
+/// Starts every watch; returns when the first complete list of each kind the loop depends on has been seen.
+pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationToken) {
+    let mut synced = Vec::new();
+    for namespace in controller.namespaces() {
+        for kind in WorkloadKind::ALL {
+            let controller = Arc::clone(controller);
+            let api: Api<Workload> = match &namespace {
+                Some(namespace) => {
+                    Api::namespaced_with(controller.client(), namespace, &workload_resource(kind))
+                }
+                None => Api::all_with(controller.client(), &workload_resource(kind)),
+            };
+            let changes = watcher(api, watcher::Config::default());
+            synced.push(spawn(kind.resource(), changes, shutdown, move |change| match change {
+                Change::Applied(workload) => {
+                    let key = (kind, ObjectKey::of(&workload));
+                    controller.workload_applied(key, workload.spec.replicas.unwrap_or(1));
+                }
+                Change::Removed(key) => controller.workload_removed(&(kind, key)),
+            }));
+        }
+        let autoscalers = Arc::clone(controller);
+        let changes = watcher(
+            scoped::<HorizontalPodAutoscaler>(controller, namespace.as_deref()),
+            selected(controller.scope().label_selector.as_deref()),
+        );
+        synced.push(spawn("horizontalpodautoscalers", changes, shutdown, move |change| match change {
+            Change::Applied(autoscaler) => autoscalers.autoscaler_applied(autoscaler),
+            Change::Removed(key) => autoscalers.autoscaler_removed(&key),
+        }));
+    }
+    wait(synced).await;
+
+    // Objects come last, so that their first reconcile finds the workloads and HPAs that exist already.
+    let mut synced = Vec::new();
+    for namespace in controller.namespaces() {
+        let objects = Arc::clone(controller);
+        let changes = watcher(
+            scoped::<ScaledObject>(controller, namespace.as_deref()),
+            selected(controller.scope().label_selector.as_deref()),
+        );
+        let stop = shutdown.clone();
+        synced.push(spawn("scaledobjects", changes, shutdown, move |change| match change {
+            Change::Applied(object) => objects.object_applied(object, &stop),
+            Change::Removed(key) => objects.object_removed(&key),
+        }));
+        let authentications =
+            scoped::<PartialObjectMeta<TriggerAuthentication>>(controller, namespace.as_deref());
+        watch_authentications(controller, authentications, shutdown);
+    }
+    let authentications = Api::<PartialObjectMeta<ClusterTriggerAuthentication>>::all(controller.client());
+    watch_authentications(controller, authentications, shutdown);
+    wait(synced).await;
+}
+
+/// Follows the generations of one kind of TriggerAuthentication: a change wakes the objects that refer to it.
+fn watch_authentications<K>(
+    controller: &Arc<Controller>,
+    api: Api<PartialObjectMeta<K>>,
+    shutdown: &CancellationToken,
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let config = selected(controller.scope().trigger_authentication_selector.as_deref());
+    let controller = Arc::clone(controller);
+    let kind = K::kind(&());
+    let mut generations: HashMap<ObjectKey, Option<i64>> = HashMap::new();
+    spawn(
+        "triggerauthentications",
+        watcher(api, config),
+        shutdown,
+        move |change: Change<PartialObjectMeta<K>>| {
+            let key = match change {
+                Change::Applied(meta) => {
+                    let key = ObjectKey::of(&meta);
+                    let generation = meta.metadata.generation;
+                    if generations.insert(key.clone(), generation) == Some(generation) {
+                        return;
+                    }
+                    key
+                }
+                Change::Removed(key) => {
+                    generations.remove(&key);
+                    key
+                }
+            };
+            controller.authentication_changed(&kind, &key);
+        },
+    );
+}
+
+/// Runs one watch as a task that hands each change to `apply`; the receiver turns true after the first whole list.
+fn spawn<K>(
+    what: &'static str,
+    changes: impl futures::Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+    shutdown: &CancellationToken,
+    mut apply: impl FnMut(Change<K>) + Send + 'static,
+) -> watch::Receiver<bool>
+where
+    K: ResourceExt + Clone + Send + 'static,
+{
+    let (synced, receiver) = watch::channel(false);
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        let mut known: HashSet<ObjectKey> = HashSet::new();
+        let mut listed: HashSet<ObjectKey> = HashSet::new();
+        let mut changes = pin!(changes.default_backoff());
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                next = changes.try_next() => next,
+            };
+            match next {
+                Ok(Some(watcher::Event::Init)) => listed.clear(),
+                Ok(Some(watcher::Event::InitApply(object))) => {
+                    listed.insert(ObjectKey::of(&object));
+                    apply(Change::Applied(object));
+                }
+                Ok(Some(watcher::Event::InitDone)) => {
+                    for key in known.difference(&listed) {
+                        apply(Change::Removed(key.clone()));
+                    }
+                    known = std::mem::take(&mut listed);
+                    synced.send_replace(true);
+                }
+                Ok(Some(watcher::Event::Apply(object))) => {
+                    known.insert(ObjectKey::of(&object));
+                    apply(Change::Applied(object));
+                }
+                Ok(Some(watcher::Event::Delete(object))) => {
+                    let key = ObjectKey::of(&object);
+                    known.remove(&key);
+                    apply(Change::Removed(key));
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(logger = "watch", resource = what, error = %error, "watch interrupted, trying again");
+                }
+            }
+        }
+    });
+    receiver
+}
+
+async fn wait(receivers: Vec<watch::Receiver<bool>>) {
+    for mut receiver in receivers {
+        // An error means that the watch was stopped by a shutdown: nothing to wait for.
+        let _stopped = receiver.wait_for(|synced| *synced).await;
+    }
+}
+
+fn scoped<K>(controller: &Controller, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(controller.client(), namespace),
+        None => Api::all(controller.client()),
+    }
+}
+
+fn selected(selector: Option<&str>) -> watcher::Config {
+    match selector {
+        Some(selector) => watcher::Config::default().labels(selector),
+        None => watcher::Config::default(),
+    }
+}
+
+fn workload_resource(kind: WorkloadKind) -> ApiResource {
+    ApiResource {
+        group: "apps".into(),
+        version: "v1".into(),
+        api_version: "apps/v1".into(),
+        kind: kind.kind().into(),
+        plural: kind.resource().into(),
+    }
+}
