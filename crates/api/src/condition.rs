@@ -151,3 +151,57 @@ impl Conditions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_initial_set_is_upstreams() {
+        let json = serde_json::to_value(Conditions::initial()).unwrap();
+        let expected = serde_json::json!([
+            { "type": "Ready", "status": "Unknown" },
+            { "type": "Active", "status": "Unknown" },
+            { "type": "Fallback", "status": "Unknown" },
+            { "type": "Paused", "status": "False" },
+        ]);
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn initialising_adds_what_is_missing_only() {
+        let mut conditions = Conditions::default();
+        assert!(conditions.initialise());
+        assert_eq!(conditions, Conditions::initial());
+        assert!(!conditions.initialise());
+
+        let ready = Condition::new(Condition::READY, ConditionStatus::True, "ScaledObjectReady", "ready");
+        let hpa = Condition::new(Condition::HPA_ACTIVE, ConditionStatus::True, "HPAActive", "scaling");
+        let mut conditions = Conditions(vec![ready.clone(), hpa.clone()]);
+        assert!(conditions.initialise());
+        assert_eq!(conditions.0.len(), 5);
+        assert_eq!(conditions.0[..2], [ready, hpa]);
+    }
+
+    #[test]
+    fn setting_replaces_in_place_and_reports_changes() {
+        let mut conditions = Conditions::initial();
+        let ready = Condition::new(Condition::READY, ConditionStatus::True, "ScaledObjectReady", "ready");
+        assert!(conditions.set(ready.clone()));
+        assert!(!conditions.set(ready.clone()));
+        assert_eq!(conditions.0[0], ready);
+        assert!(conditions.set(Condition { message: Some("still".into()), ..ready }));
+        assert!(conditions.is_true(Condition::READY));
+
+        assert_eq!(conditions.get(Condition::HPA_ACTIVE), None);
+        assert_eq!(conditions.status(Condition::HPA_ACTIVE), ConditionStatus::Unknown);
+        assert!(conditions.set(Condition::bare(Condition::HPA_ACTIVE, false.into())));
+        assert_eq!(conditions.0.last().map(|last| last.status), Some(ConditionStatus::False));
+    }
+
+    #[test]
+    fn an_odd_status_is_unknown() {
+        let condition: Condition = serde_json::from_str(r#"{"type":"Ready","status":"Perhaps"}"#).unwrap();
+        assert_eq!(condition, Condition::bare(Condition::READY, ConditionStatus::Unknown));
+    }
+}

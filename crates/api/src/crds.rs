@@ -2,6 +2,9 @@
 //!
 //! Made from the types by kube's derive, then brought to upstream's form: see [`all`].
 
+#[cfg(test)]
+mod tests;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -15,8 +18,9 @@ use crate::{
 
 /// All six definitions, in the order of upstream's files.
 ///
-/// They differ from the derive's `crd()` in what upstream's have and the derive leaves out: the kind of lists, and
-/// `apiVersion` and `kind` as properties. And nothing is `nullable`: the API server drops a null instead of storing it.
+/// They differ from the derive's `crd()`: they have the kind of lists, and `apiVersion` and `kind` as properties; nothing is
+/// `nullable`, so that the API server drops a null instead of storing it; what may be a number or a text says so twice, as
+/// Kubernetes' own tools write it.
 pub fn all() -> Vec<CustomResourceDefinition> {
     [
         CloudEventSource::crd(),
@@ -64,36 +68,34 @@ fn finished(mut definition: CustomResourceDefinition) -> CustomResourceDefinitio
     names.list_kind = Some(format!("{}List", names.kind));
     let schemas = definition.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
     for root in schemas.filter_map(|schema| schema.open_api_v3_schema.as_mut()) {
-        drop_nullable(root);
+        finish(root);
+        root.title = None;
         let properties = root.properties.get_or_insert_default();
-        properties.insert("apiVersion".into(), described("string", "Group and version of this object."));
-        properties.insert("kind".into(), described("string", "Kind of this object."));
-        properties.insert(
-            "metadata".into(),
-            JSONSchemaProps { type_: Some("object".into()), ..Default::default() },
-        );
+        for (name, r#type) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
+            properties.insert(name.into(), of_type(r#type));
+        }
     }
     definition
 }
 
-fn described(r#type: &str, description: &str) -> JSONSchemaProps {
-    JSONSchemaProps {
-        type_: Some(r#type.into()),
-        description: Some(description.into()),
-        ..Default::default()
-    }
-}
-
-/// `Option` is how Rust says "may be left out"; the derive takes it for "may be null".
-fn drop_nullable(schema: &mut JSONSchemaProps) {
+fn finish(schema: &mut JSONSchemaProps) {
+    // `Option` is how Rust says "may be left out"; the derive takes it for "may be null".
     schema.nullable = None;
-    schema.properties.iter_mut().flatten().for_each(|(_, property)| drop_nullable(property));
+    schema.enum_.iter_mut().for_each(|words| words.retain(|word| !word.0.is_null()));
+    if schema.x_kubernetes_int_or_string == Some(true) {
+        schema.any_of = Some(["integer", "string"].map(of_type).into());
+    }
+    schema.properties.iter_mut().flatten().for_each(|(_, property)| finish(property));
     match &mut schema.items {
-        Some(JSONSchemaPropsOrArray::Schema(items)) => drop_nullable(items),
-        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(drop_nullable),
+        Some(JSONSchemaPropsOrArray::Schema(items)) => finish(items),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(finish),
         None => {}
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-        drop_nullable(values);
+        finish(values);
     }
+}
+
+fn of_type(r#type: &str) -> JSONSchemaProps {
+    JSONSchemaProps { type_: Some(r#type.into()), ..Default::default() }
 }

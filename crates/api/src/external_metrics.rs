@@ -56,3 +56,35 @@ pub struct ExternalMetricValue {
     /// The value.
     pub value: Quantity,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Go writes it: no empty members left out but `window`, times to the second.
+    #[test]
+    fn json_is_that_of_the_api() {
+        let value = ExternalMetricValue {
+            metric_name: "s0-prometheus".into(),
+            metric_labels: None,
+            timestamp: Time("2026-11-24T12:00:00.5Z".parse().unwrap()),
+            window_seconds: None,
+            value: Quantity::from_milli(1500),
+        };
+        let list = ExternalMetricValueList::new(vec![value]);
+        let json = serde_json::json!({
+            "apiVersion": "external.metrics.k8s.io/v1beta1",
+            "kind": "ExternalMetricValueList",
+            "metadata": {},
+            "items": [{
+                "metricName": "s0-prometheus",
+                "metricLabels": null,
+                "timestamp": "2026-11-24T12:00:00Z",
+                "value": "1500m",
+            }],
+        });
+        assert_eq!(serde_json::to_value(&list).unwrap(), json);
+        let read: ExternalMetricValueList = serde_json::from_value(json).unwrap();
+        assert_eq!(read.items[0].value, list.items[0].value);
+    }
+}

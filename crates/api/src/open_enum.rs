@@ -77,3 +77,28 @@ macro_rules! open_enum {
         }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::trigger_authentication::VaultSecretType;
+
+    #[test]
+    fn known_and_unknown_words_come_back() {
+        for word in ["secret", "", "kv3"] {
+            let known: VaultSecretType = serde_json::from_value(word.into()).unwrap();
+            assert_eq!(known, VaultSecretType::from(word));
+            assert_eq!(known.to_string(), word);
+            assert_eq!(serde_json::to_value(&known).unwrap(), word);
+        }
+        assert_eq!(VaultSecretType::from("secret"), VaultSecretType::Secret);
+        assert_eq!(VaultSecretType::from("kv3"), VaultSecretType::Unrecognised("kv3".into()));
+        assert!(serde_json::from_value::<VaultSecretType>(1.into()).is_err());
+    }
+
+    #[test]
+    fn the_schema_admits_known_words_only() {
+        let schema = schemars::schema_for!(VaultSecretType);
+        assert_eq!(schema.get("enum"), Some(&serde_json::json!(["", "secretV2", "secret", "pki"])));
+        assert_eq!(schema.get("type"), Some(&"string".into()));
+    }
+}

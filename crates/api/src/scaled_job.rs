@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::{PodFailurePolicy, SuccessPolicy};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, Time};
 use kube::CustomResource;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -129,18 +129,18 @@ pub struct JobTargetRef {
     pub parallelism: Option<i32>,
     /// What a failed pod means.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::pod_failure_policy")]
+    #[schemars(with = "Option<schema::PodFailurePolicy>")]
     pub pod_failure_policy: Option<PodFailurePolicy>,
     /// When a pod is replaced: TerminatingOrFailed or Failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_replacement_policy: Option<String>,
     /// Selects the Job's pods. Leave it to Kubernetes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::label_selector")]
+    #[schemars(with = "Option<schema::LabelSelector>")]
     pub selector: Option<LabelSelector>,
     /// When an indexed Job counts as succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::success_policy")]
+    #[schemars(with = "Option<schema::SuccessPolicy>")]
     pub success_policy: Option<SuccessPolicy>,
     /// Make Jobs without starting their pods.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,7 +148,8 @@ pub struct JobTargetRef {
     /// Seconds after which a finished Job is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_seconds_after_finished: Option<i32>,
-    /// The pods of the Job.
+    /// The pods of the Job. See core/v1 PodTemplateSpec.
+    #[schemars(with = "schema::PodTemplate")]
     pub template: PodTemplate,
 }
 
@@ -165,20 +166,6 @@ impl PodTemplate {
     /// Some member has the wrong type.
     pub fn to_spec(&self) -> Result<PodTemplateSpec, serde_json::Error> {
         PodTemplateSpec::deserialize(&self.0)
-    }
-}
-
-impl JsonSchema for PodTemplate {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "PodTemplate".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schema::pod_template()
     }
 }
 
@@ -288,4 +275,18 @@ pub struct ScaledJobStatus {
     /// Activity by external metric name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub triggers_activity: Option<BTreeMap<String, TriggerActivity>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_becomes_a_kubernetes_type_or_says_why_not() {
+        let template = |json| PodTemplate(serde_json::from_str(json).unwrap());
+        let spec = template(r#"{"spec":{"containers":[{"name":"worker"}]}}"#).to_spec().unwrap();
+        assert_eq!(spec.spec.unwrap().containers[0].name, "worker");
+        let error = template(r#"{"spec":{"containers":"worker"}}"#).to_spec().unwrap_err();
+        assert!(error.to_string().contains("expected a sequence"), "{error}");
+    }
 }

@@ -117,7 +117,7 @@ pub struct HorizontalPodAutoscalerConfig {
     pub name: Option<String>,
     /// How fast the HPA scales, per direction; see autoscaling/v2.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::hpa_behavior")]
+    #[schemars(with = "Option<schema::HpaBehavior>")]
     pub behavior: Option<HorizontalPodAutoscalerBehavior>,
 }
 

@@ -5,10 +5,36 @@
 //! object in an annotation of at most that size. These are the checks, and short descriptions. `tests/upstream.rs`
 //! compares them with upstream's.
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-/// `autoscaling/v2` HorizontalPodAutoscalerBehavior with upstream's patched checks.
-pub(crate) fn hpa_behavior(_: &mut SchemaGenerator) -> Schema {
+/// Gives a schema the name of a type, for `#[schemars(with = "...")]`: a type may be in an `Option`, a function may not.
+macro_rules! schema_type {
+    ($(#[$meta:meta])* $name:ident = $schema:ident) => {
+        $(#[$meta])*
+        pub(crate) struct $name;
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema()
+            }
+        }
+    };
+}
+
+schema_type! {
+    /// `autoscaling/v2` HorizontalPodAutoscalerBehavior with upstream's patched checks.
+    HpaBehavior = hpa_behavior
+}
+
+fn hpa_behavior() -> Schema {
     json_schema!({
         "description": "How fast the HPA scales, per direction. See autoscaling/v2.",
         "type": "object",
@@ -60,7 +86,6 @@ fn scaling_rules(description: &str) -> Schema {
             },
             "tolerance": {
                 "description": "Relative difference from the target that is left alone, for instance 0.05.",
-                "anyOf": [{ "type": "integer" }, { "type": "string" }],
                 "pattern": QUANTITY_PATTERN,
                 "x-kubernetes-int-or-string": true,
             },
@@ -71,8 +96,12 @@ fn scaling_rules(description: &str) -> Schema {
 /// What the API server's definitions take for a quantity.
 const QUANTITY_PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 
-/// `batch/v1` PodFailurePolicy.
-pub(crate) fn pod_failure_policy(_: &mut SchemaGenerator) -> Schema {
+schema_type! {
+    /// `batch/v1` PodFailurePolicy.
+    PodFailurePolicy = pod_failure_policy
+}
+
+fn pod_failure_policy() -> Schema {
     json_schema!({
         "description": "What a failed pod means for its Job. See batch/v1.",
         "type": "object",
@@ -133,8 +162,12 @@ pub(crate) fn pod_failure_policy(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// `batch/v1` SuccessPolicy.
-pub(crate) fn success_policy(_: &mut SchemaGenerator) -> Schema {
+schema_type! {
+    /// `batch/v1` SuccessPolicy.
+    SuccessPolicy = success_policy
+}
+
+fn success_policy() -> Schema {
     json_schema!({
         "description": "When an indexed Job counts as succeeded. See batch/v1.",
         "type": "object",
@@ -164,8 +197,12 @@ pub(crate) fn success_policy(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// `meta/v1` LabelSelector.
-pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
+schema_type! {
+    /// `meta/v1` LabelSelector.
+    LabelSelector = label_selector
+}
+
+fn label_selector() -> Schema {
     json_schema!({
         "description": "Selects objects by label.",
         "type": "object",
@@ -203,9 +240,13 @@ pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// `core/v1` PodTemplateSpec: the metadata, and of the spec only that there are containers with names of their own. The
-/// API server checks the rest when a Job is made.
-pub(crate) fn pod_template() -> Schema {
+schema_type! {
+    /// `core/v1` PodTemplateSpec: the metadata, and of the spec only that there are containers with names of their own. The
+    /// API server checks the rest when a Job is made.
+    PodTemplate = pod_template
+}
+
+fn pod_template() -> Schema {
     json_schema!({
         "description": "The pods of a Job. See core/v1 PodTemplateSpec.",
         "type": "object",

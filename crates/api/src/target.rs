@@ -45,3 +45,23 @@ impl GroupVersionKindResource {
         format!("{}/{}.{}", self.group, self.version, self.kind)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_grouped_and_core_types() {
+        let deployment = GroupVersionKindResource {
+            group: "apps".into(),
+            version: "v1".into(),
+            kind: "Deployment".into(),
+            resource: "deployments".into(),
+        };
+        assert_eq!(deployment.api_version(), "apps/v1");
+        assert_eq!(deployment.gvk_string(), "apps/v1.Deployment");
+        let pod = GroupVersionKindResource { group: String::new(), kind: "Pod".into(), ..deployment };
+        assert_eq!(pod.api_version(), "v1");
+        assert_eq!(pod.gvk_string(), "/v1.Pod");
+    }
+}

@@ -275,3 +275,17 @@ open_enum! {
         ClientCredentials = "clientCredentials",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_have_one_spec() {
+        let spec = TriggerAuthenticationSpec { file_path: Some("/auth".into()), ..Default::default() };
+        let cluster = ClusterTriggerAuthentication::new("name", spec.clone().into());
+        let shared: &TriggerAuthenticationSpec = &cluster.spec;
+        assert_eq!(shared, &spec);
+        assert_eq!(serde_json::to_value(&cluster.spec).unwrap(), serde_json::to_value(&spec).unwrap());
+    }
+}

@@ -122,3 +122,16 @@ pub struct VaultPkiData {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_does_not_show_the_token() {
+        let credential = VaultCredential { token: Some("s.secret".into()), ..VaultCredential::default() };
+        let shown = format!("{credential:?}");
+        assert!(!shown.contains("secret\""), "{shown}");
+        assert!(shown.contains("redacted"), "{shown}");
+    }
+}
