@@ -9,8 +9,10 @@
 pub mod activity;
 pub mod bounds;
 pub mod conditions;
+pub mod cron;
 pub mod decide;
 pub mod hpa;
+pub mod invariants;
 pub mod metric;
 pub mod names;
 pub mod pause;

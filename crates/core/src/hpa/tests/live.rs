@@ -1,11 +1,14 @@
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::autoscaling::v2::{HPAScalingRules, HorizontalPodAutoscaler};
 use keda_api::{Condition, ConditionStatus, Quantity};
 use proptest::prelude::*;
 
 use super::super::{difference, health, held, settle};
 use super::*;
+use crate::activity::Activity;
 use crate::bounds::Bounds;
-use crate::decide::HpaRange;
+use crate::decide::{HpaRange, Situation, decide};
+use crate::pause::Annotations;
 
 /// What an API server makes of a new HPA: identity, defaults of the behaviour, its own spelling of quantities, a status.
 fn stored(hpa: &HorizontalPodAutoscaler) -> HorizontalPodAutoscaler {
@@ -40,7 +43,7 @@ fn stored(hpa: &HorizontalPodAutoscaler) -> HorizontalPodAutoscaler {
     hpa
 }
 
-fn with_behavior(behavior: Value) -> HorizontalPodAutoscaler {
+fn with_behavior(behavior: &Value) -> HorizontalPodAutoscaler {
     let spec = json!({ "advanced": { "horizontalPodAutoscalerConfig": { "behavior": behavior } } });
     built(&object(json!({}), spec))
 }
@@ -58,7 +61,7 @@ fn an_object_that_was_just_written_does_not_differ() {
         json!({ "scaleUp": { "policies": [] } }),
         json!({ "scaleUp": { "tolerance": "0.050" }, "scaleDown": { "tolerance": "0" } }),
     ] {
-        let wanted = with_behavior(behavior);
+        let wanted = with_behavior(&behavior);
         assert_eq!(difference(&stored(&wanted), &wanted), Vec::<String>::new());
     }
 }
@@ -134,7 +137,7 @@ fn every_part_is_noticed_by_its_name() {
         ["maxReplicas"]
     );
     assert_eq!(
-        differs(annotations.clone(), json!({ "minReplicaCount": 2, "scaleTargetRef": { "name": "other" } })),
+        differs(annotations, json!({ "minReplicaCount": 2, "scaleTargetRef": { "name": "other" } })),
         ["scaleTargetRef"]
     );
     assert_eq!(
@@ -169,12 +172,12 @@ fn metrics_are_compared_by_value_and_in_full() {
 
 #[test]
 fn a_behavior_that_is_taken_back_is_a_difference() {
-    let live = stored(&with_behavior(json!({ "scaleDown": { "stabilizationWindowSeconds": 10 } })));
-    assert_eq!(difference(&live, &with_behavior(json!({}))), ["behavior"]);
+    let live = stored(&with_behavior(&json!({ "scaleDown": { "stabilizationWindowSeconds": 10 } })));
+    assert_eq!(difference(&live, &with_behavior(&json!({}))), ["behavior"]);
     assert_eq!(difference(&live, &built(&object(json!({}), json!({})))), ["behavior"]);
     let plain = stored(&built(&object(json!({}), json!({}))));
     assert_eq!(
-        difference(&plain, &with_behavior(json!({ "scaleUp": { "selectPolicy": "Min" } }))),
+        difference(&plain, &with_behavior(&json!({ "scaleUp": { "selectPolicy": "Min" } }))),
         ["behavior"]
     );
 }
@@ -213,6 +216,46 @@ fn an_object_at_idle_is_held_there_until_it_is_active() {
     let mut hpa = wanted.clone();
     settle(&mut hpa, Some(&resting), HpaRange::Keep, &no_idle);
     assert_eq!(hpa, free, "the idle count was removed from the spec");
+}
+
+/// Polls and an HPA that enforces its bounds, in turn. Upstream's pair alternates between one and three here.
+#[test]
+fn idle_and_the_hpa_do_not_fight() {
+    let bounds = Bounds { min: 3, max: 8, idle: Some(1) };
+    let spec = json!({ "idleReplicaCount": 1, "minReplicaCount": 3, "maxReplicaCount": 8 });
+    let free = built(&object(json!({}), spec));
+    let mut live = stored(&free);
+    let mut replicas = 5;
+    let mut poll = |active: bool| {
+        let decision = decide(&Situation {
+            now: Timestamp::from_second(1000).unwrap(),
+            created: Timestamp::UNIX_EPOCH,
+            last_active: None,
+            current: Ok(replicas),
+            bounds,
+            cooldown: SignedDuration::ZERO,
+            initial_cooldown: SignedDuration::ZERO,
+            annotations: Annotations::default(),
+            activity: Activity { active, complete: true, ..Activity::default() },
+            fallback: None,
+        });
+        let mut wanted = free.clone();
+        settle(&mut wanted, Some(&live), decision.hpa, &bounds);
+        let writes = usize::from(!difference(&live, &wanted).is_empty());
+        live = stored(&wanted);
+        replicas = decision.action.change().map_or(replicas, |(_, to)| to);
+        let range = live.spec.as_ref().unwrap();
+        replicas = replicas.clamp(range.min_replicas.unwrap(), range.max_replicas);
+        (replicas, writes)
+    };
+
+    assert_eq!(poll(false), (1, 1));
+    for _ in 0..5 {
+        assert_eq!(poll(false), (1, 0), "at rest, and nothing is written");
+    }
+    assert_eq!(poll(true), (3, 1));
+    assert_eq!(poll(true), (3, 0));
+    assert_eq!(poll(false), (1, 1));
 }
 
 fn said(status: &str, reason: Option<&str>, message: Option<&str>) -> Option<Condition> {
