@@ -12,6 +12,8 @@ extern crate self as keda_scaler;
 pub mod clock;
 pub mod config;
 mod context;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod environment;
 mod error;
 pub mod http;

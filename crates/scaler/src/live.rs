@@ -48,6 +48,13 @@ pub struct Outcome {
     pub result: Result<Reading, Error>,
 }
 
+impl Outcome {
+    /// A metric that could not be sampled at all, for instance because its trigger cannot connect.
+    pub fn failed(name: impl Into<String>, error: Error) -> Self {
+        Self { name: name.into(), latency: Duration::ZERO, result: Err(error) }
+    }
+}
+
 /// [`Source`] as an object.
 pub(crate) trait AnySource: Send + Sync {
     fn sample<'a>(&'a self, metric: &'a Metric) -> BoxFuture<'a, Result<Measurement, Error>>;

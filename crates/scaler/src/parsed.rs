@@ -169,6 +169,11 @@ impl Parsed {
         &self.shared.context
     }
 
+    /// Deadline of connecting and of each sample.
+    pub fn deadline(&self) -> Duration {
+        self.shared.deadline
+    }
+
     /// The parameters' values by name, for people.
     pub fn values(&self, secrets: Secrets) -> serde_json::Map<String, serde_json::Value> {
         self.shared.typed.values(secrets)
