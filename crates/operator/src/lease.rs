@@ -118,10 +118,10 @@ impl Candidate {
         let released = self.api.replace(&self.options.lease, &unconditional, &lease);
         match tokio::time::timeout(Duration::from_secs(5), released).await {
             Ok(Ok(_)) => {
-                tracing::info!(logger = "leaderelection", lease = %self.name(), "released the lease")
+                tracing::info!(logger = "leaderelection", lease = %self.name(), "released the lease");
             }
             Ok(Err(error)) => {
-                tracing::warn!(logger = "leaderelection", error = %error, "failed to release the lease")
+                tracing::warn!(logger = "leaderelection", error = %error, "failed to release the lease");
             }
             Err(_) => tracing::warn!(
                 logger = "leaderelection",

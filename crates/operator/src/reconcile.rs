@@ -40,7 +40,10 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    #[expect(clippy::needless_pass_by_value, reason = "called with the error itself, as map_err hands it over")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "called with the error itself, as map_err hands it over"
+    )]
     fn new(what: &'static str, error: impl ToString) -> Self {
         Failure { what, error: error.to_string() }
     }

@@ -33,7 +33,7 @@ impl Object {
         for (index, trigger) in object.spec.triggers.iter().enumerate() {
             match self.build_trigger(&object, index, trigger, &credentials).await {
                 Ok(parsed) => {
-                    slots.push(TriggerSlot::new(parsed, trigger.use_cached_metrics.unwrap_or(false)))
+                    slots.push(TriggerSlot::new(parsed, trigger.use_cached_metrics.unwrap_or(false)));
                 }
                 Err(fault) => {
                     tracing::error!(
