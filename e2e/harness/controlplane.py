@@ -162,4 +162,4 @@ def down(state: State) -> None:
     """Ends everything that was started in the folder: clients first, then what they are clients of."""
     base = ["controller-manager", "apiserver", "etcd"]
     for name in [n for n in reversed(state.names()) if n not in base] + base:
-        state.stop(name, patience=10)
+        state.stop(name, patience=5)

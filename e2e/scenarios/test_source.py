@@ -16,7 +16,7 @@ FAULTS = {
         "replaying the WAL"),
     "is empty": (lambda proxy: proxy.empty(), "target may be lost, the result is empty"),
     "says NaN": (lambda proxy: proxy.nan(), "NaN"),
-    "is slow": (lambda proxy: proxy.slow(30), "timed out"),
+    "is slow": (lambda proxy: proxy.slow(30), "no answer within"),
     "answers nonsense": (lambda proxy: proxy.raw("<html>it works</html>"), "JSON"),
 }
 
