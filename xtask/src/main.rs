@@ -1,17 +1,48 @@
-//! Developer tasks: `cargo xtask generate [WHAT]` writes what is generated and committed. Each generator is a module with a test that
-//! fails when its committed output is stale.
+//! Developer tasks: what is generated and committed.
+//!
+//! `cargo xtask generate [WHAT]` writes it, `cargo xtask check [WHAT]` fails when what is committed differs. Each generator is
+//! a module that renders files; a test in it checks its own. The dependency rule between the crates is a test of this
+//! package too.
 
+mod committed;
+mod crds;
 mod grpc;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use committed::File;
+
+/// Renders files for the workspace at the given root. Writes nothing.
+type Generator = fn(&Path) -> Result<Vec<File>>;
+
+/// Every generator, by its word on the command line.
+const GENERATORS: &[(&str, Generator)] = &[("crds", crds::render), ("grpc", grpc::files)];
+
 fn main() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the xtask has no workspace")?;
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["generate"] | ["generate", "grpc"] => grpc::generate(root),
-        _ => bail!("usage: cargo xtask generate [grpc]"),
+    let (verb, what) = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [verb @ ("generate" | "check")] => (verb, None),
+        [verb @ ("generate" | "check"), what] => (verb, Some(what)),
+        _ => return usage(),
+    };
+    let chosen = GENERATORS.iter().filter(|(word, _)| what.is_none_or(|what| what == *word));
+    let root = committed::root()?;
+    let mut files = Vec::new();
+    for (word, render) in chosen {
+        files.extend(render(root).with_context(|| format!("generate {word}"))?);
     }
+    if files.is_empty() {
+        return usage();
+    }
+    match verb {
+        "generate" => files.iter().try_for_each(|file| file.write(root)),
+        _ => committed::check(&files, root),
+    }
+}
+
+fn usage() -> Result<()> {
+    let words: Vec<&str> = GENERATORS.iter().map(|(word, _)| *word).collect();
+    bail!("usage: cargo xtask generate|check [{}]", words.join("|"))
 }

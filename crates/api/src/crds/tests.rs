@@ -21,6 +21,8 @@ fn nothing_is_nullable_and_everything_has_a_type() {
         match value {
             Value::Object(members) => {
                 assert!(!members.contains_key("nullable"), "{place}");
+                let words = members.get("enum").and_then(Value::as_array);
+                assert!(words.is_none_or(|words| words.iter().all(Value::is_string)), "{place}: {words:?}");
                 for (name, value) in members {
                     check(&format!("{place}/{name}"), value);
                 }
