@@ -33,23 +33,40 @@ pub fn replicas_unreadable(message: &str) -> Condition {
     Condition::new(Condition::READY, False, "ErrorGettingCurrentReplicas", message)
 }
 
-/// Not ready: nothing is active and a trigger fails.
-pub fn trigger_error() -> Condition {
+/// How long a message may get that quotes what triggers said, in bytes.
+const CAUSES_LIMIT: usize = 1024;
+
+/// Upstream's sentence, and what went wrong: upstream leaves the reader to look for that in events, which expire.
+fn with_causes(sentence: &str, causes: &[String]) -> String {
+    let mut message = sentence.to_owned();
+    if !causes.is_empty() {
+        message.push_str(": ");
+        message.push_str(&causes.join("; "));
+    }
+    if message.len() > CAUSES_LIMIT {
+        message.truncate(message.floor_char_boundary(CAUSES_LIMIT));
+        message.push_str("...");
+    }
+    message
+}
+
+/// Not ready: nothing is active and a trigger fails. The message ends with what went wrong.
+pub fn trigger_error(causes: &[String]) -> Condition {
     Condition::new(
         Condition::READY,
         False,
         "TriggerError",
-        "Triggers defined in ScaledObject are not working correctly",
+        with_causes("Triggers defined in ScaledObject are not working correctly", causes),
     )
 }
 
-/// Readiness unknown: something is active, and a trigger fails.
-pub fn partial_trigger_error() -> Condition {
+/// Readiness unknown: something is active, and a trigger fails. The message ends with what went wrong.
+pub fn partial_trigger_error(causes: &[String]) -> Condition {
     Condition::new(
         Condition::READY,
         Unknown,
         "PartialTriggerError",
-        "Some triggers defined in ScaledObject are not working correctly",
+        with_causes("Some triggers defined in ScaledObject are not working correctly", causes),
     )
 }
 

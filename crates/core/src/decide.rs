@@ -18,7 +18,7 @@
 //! | 4 | else | last active = now | `Active` |
 //! | | **not active** | | |
 //! | – | some trigger was never read (ours) | nothing, conditions stay | `NoReading` |
-//! | 5 | some trigger failed, fallback set | nothing | `FailingWithFallback` |
+//! | 5 | some trigger failed, fallback set | nothing, Ready=False | `FailingWithFallback` |
 //! | 6 | some trigger failed | nothing, Ready=False | `Failing` |
 //! | 7 | (idle set and `cur` > idle) or (`cur` > 0 and `min` = 0) | towards idle or 0, see below | |
 //! | 8 | idle not set and `cur` < `min` | scale to `min` | `BelowMinimum` |
@@ -130,7 +130,7 @@ fn while_active(situation: &Situation<'_>, current: i32) -> Decision {
     decision.triggered_by = activity.active_metrics.clone();
     decision.active = Some(if decision.forced { conditions::active_forced() } else { conditions::active() });
     decision.ready = Some(match why {
-        Why::PartialError => conditions::partial_trigger_error(),
+        Why::PartialError => conditions::partial_trigger_error(&activity.errors),
         _ => conditions::ready(),
     });
     decision.hpa = HpaRange::Follow;
@@ -154,10 +154,8 @@ fn while_inactive(situation: &Situation<'_>, current: i32) -> Decision {
         let why = if fallback.is_some() { Why::FailingWithFallback } else { Why::Failing };
         let mut decision = Decision::new(situation, why);
         decision.active = Some(conditions::not_active());
-        decision.ready = Some(match why {
-            Why::Failing => conditions::trigger_error(),
-            _ => conditions::ready(),
-        });
+        // With a fallback too: before its threshold nothing scales, and upstream's Ready=True hides that (issue 7649).
+        decision.ready = Some(conditions::trigger_error(&activity.errors));
         return decision;
     }
     if !activity.complete {

@@ -107,10 +107,27 @@ impl Object {
         let target = self.resolve_target().await?;
         let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(BAD_BOUNDS, error))?;
         self.check_triggers()?;
+        self.refuse_unsupported()?;
         let triggers = self.build_triggers(&target).await?;
         self.ensure_autoscaler(&target, &triggers, HpaRange::Keep).await?;
         self.announce_start(&triggers);
         Ok(Outcome::Scaling(Prepared { target, bounds, triggers: Arc::new(triggers) }))
+    }
+
+    /// What a ScaledObject may ask for and this version cannot do: said, never silently left out.
+    fn refuse_unsupported(&mut self) -> Result<(), Failure> {
+        let advanced = self.object.spec.advanced.as_ref();
+        if advanced.is_some_and(|advanced| advanced.scaling_modifiers.is_some()) {
+            let text = "spec.advanced.scalingModifiers is not supported yet by this version of keda-rs, remove it";
+            return Err(Failure::new(BAD_TRIGGERS, text));
+        }
+        if self.object.spec.fallback.is_some() {
+            // Without its fallback an object is still safe: while a trigger fails nothing is scaled.
+            let text = "spec.fallback is not supported yet by this version of keda-rs: while a trigger fails, \
+                        replicas stay as they are";
+            self.announce(Notice::warning("KEDAScalerInfo", text));
+        }
+        Ok(())
     }
 
     /// Finalizer and label in one patch, which carries only them (core.md §12 row 3: generation stays 1).

@@ -90,10 +90,14 @@ impl Object {
         live.spec = desired.spec;
         live.metadata.owner_references = desired.metadata.owner_references;
         live.metadata.labels.get_or_insert_default().extend(desired.metadata.labels.unwrap_or_default());
-        live.metadata
-            .annotations
-            .get_or_insert_default()
-            .extend(desired.metadata.annotations.unwrap_or_default());
+        live.metadata.annotations = match (live.metadata.annotations, desired.metadata.annotations) {
+            (Some(mut others), Some(ours)) => {
+                others.extend(ours);
+                Some(others)
+            }
+            // An object without annotations wants none on its HPA either: else they would differ for ever.
+            (_, ours) => ours,
+        };
         // Unconditional: what a third party changed meanwhile is not ours to keep.
         live.metadata.resource_version = None;
         live.status = None;
