@@ -140,3 +140,6 @@ pub(crate) async fn contained<T>(
     };
     result.map_err(|error| hidden(&shared.secrets, error))
 }
+
+#[cfg(test)]
+mod tests;

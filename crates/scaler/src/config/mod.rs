@@ -182,3 +182,6 @@ pub enum Shape {
     /// Not read any more.
     Retired,
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,12 +54,18 @@ impl Contract {
             assert!(parameter.doc.len() > 10, "{}: its doc says nothing", parameter.name());
             let allowed = &parameter.one_of;
             if let (Some(default), false) = (parameter.default, allowed.is_empty()) {
-                assert!(allowed.contains(&default), "{}: {default} is not among {allowed:?}", parameter.name());
+                assert!(
+                    allowed.contains(&default),
+                    "{}: {default} is not among {allowed:?}",
+                    parameter.name()
+                );
             }
         }
         let parsed = self.parsed();
         let values = parsed.values(Secrets::Hidden);
-        for parameter in self.factory.parameters().iter().filter(|parameter| parameter.shape != Shape::Retired) {
+        for parameter in
+            self.factory.parameters().iter().filter(|parameter| parameter.shape != Shape::Retired)
+        {
             assert!(values.contains_key(parameter.name()), "{}: not among the values", parameter.name());
         }
     }
@@ -70,7 +76,11 @@ impl Contract {
             assert!(!parsed.specs().is_empty(), "the plan has no metric");
             for spec in parsed.specs() {
                 let rest = spec.name().strip_prefix(&format!("s{index}-")).unwrap_or_default();
-                assert!(!rest.is_empty() && !rest.contains(['/', '.', ':', '%', '(', ')']), "{}", spec.name());
+                assert!(
+                    !rest.is_empty() && !rest.contains(['/', '.', ':', '%', '(', ')']),
+                    "{}",
+                    spec.name()
+                );
             }
         }
     }
@@ -78,7 +88,10 @@ impl Contract {
     fn utilization_is_refused(&self) {
         let context = Context { metric_type: Some("Utilization".to_owned()), ..Context::default() };
         let error = self.parse(&context).expect_err("Utilization is for cpu and memory");
-        assert!(error.message.starts_with("'Utilization' metric type is unsupported for external metrics"), "{error}");
+        assert!(
+            error.message.starts_with("'Utilization' metric type is unsupported for external metrics"),
+            "{error}"
+        );
     }
 
     fn missing_parameters_are_named(&self) {
@@ -88,7 +101,8 @@ impl Contract {
                 parameters.metadata.remove(*name);
                 parameters.auth.remove(*name);
             }
-            let given = (&parameters.metadata, &parameters.auth) != (&self.parameters.metadata, &self.parameters.auth);
+            let given = (&parameters.metadata, &parameters.auth)
+                != (&self.parameters.metadata, &self.parameters.auth);
             if let (true, Err(error)) = (given, self.factory.parse(&parameters, &Context::default())) {
                 let text = format!("missing required parameter {:?}", parameter.names.join(","));
                 assert!(error.message.contains(&text), "{error}");
@@ -101,7 +115,9 @@ impl Contract {
 
     async fn activation_is_strict(&self, http: Http) {
         let edge = http.activation;
-        for (value, active) in [(edge, false), (edge + 0.001, true), (edge - 0.001, false), (edge + 1e6, true)] {
+        for (value, active) in
+            [(edge, false), (edge + 0.001, true), (edge - 0.001, false), (edge + 1e6, true)]
+        {
             let reading = self.reading(http, value).await;
             assert_eq!((reading.value, reading.active), (value, active), "at activation {edge}");
         }
@@ -121,7 +137,8 @@ impl Contract {
     }
 
     async fn panics_are_contained(&self) {
-        let transport = Scripted::answering(|_| panic!("a defect in the trigger, with a credential in its text"));
+        let transport =
+            Scripted::answering(|_| panic!("a defect in the trigger, with a credential in its text"));
         let live = self.parsed().connect(&environment(transport)).await.expect("connects");
         for error in failures(live.sample().await) {
             let named = error.message.contains(self.factory.trigger_type());
@@ -133,7 +150,8 @@ impl Contract {
     async fn errors_show_no_credential(&self) {
         let echo = |status: StatusCode| {
             Scripted::answering(move |request: &http::Request| {
-                let headers = request.headers.iter().map(|(_, value)| String::from_utf8_lossy(value.as_bytes()));
+                let headers =
+                    request.headers.iter().map(|(_, value)| String::from_utf8_lossy(value.as_bytes()));
                 let text = format!("{} {}", request.url, headers.collect::<Vec<_>>().join(" "));
                 Ok(Response::new(status, text))
             })

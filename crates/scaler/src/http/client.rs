@@ -278,3 +278,6 @@ fn causes(error: &reqwest::Error) -> String {
     }
     if texts.is_empty() { error.to_string() } else { texts.join(": ") }
 }
+
+#[cfg(test)]
+mod tests;

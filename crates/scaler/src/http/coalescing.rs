@@ -229,3 +229,6 @@ impl<T: Transport + 'static> Transport for Coalescing<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,10 @@ impl keda_scaler::Trigger for Trigger {
             let text = "ca has no effect in scaler prometheus without authModes: only the system's roots are trusted";
             notices.push(Notice::no_effect(text));
         }
+        if config.unsafe_ssl && !config.auth.tls(true).unsafe_ssl {
+            let text = "unsafeSsl has no effect in scaler prometheus with ca or the mode tls: the server is verified";
+            notices.push(Notice::no_effect(text));
+        }
         notices
     }
 

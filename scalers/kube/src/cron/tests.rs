@@ -66,7 +66,8 @@ fn every_fault_is_named_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_zone_is_an_error_of_connecting() {
-    let parsed = FACTORY.parse(&given("0 7 * * *", "0 19 * * *", "Mars/Base", "1"), &Context::default()).unwrap();
+    let parsed =
+        FACTORY.parse(&given("0 7 * * *", "0 19 * * *", "Mars/Base", "1"), &Context::default()).unwrap();
     let error = parsed.connect(&at("2026-11-24T10:00:00Z")).await.unwrap_err();
     assert_eq!(error.to_string(), "unable to load timezone: unknown time zone Mars/Base");
     assert_eq!(error.kind, Kind::Config);
@@ -75,7 +76,9 @@ async fn an_unknown_zone_is_an_error_of_connecting() {
 /// Upstream's 6665, 6709, 7204, 7770: the value is exact at every boundary, over a week that has a change of clocks.
 #[tokio::test(start_paused = true)]
 async fn the_value_is_exact_at_every_boundary() {
-    let parsed = FACTORY.parse(&given("0 7 * * *", "30 19 * * *", "Europe/Berlin", "45"), &Context::default()).unwrap();
+    let parsed = FACTORY
+        .parse(&given("0 7 * * *", "30 19 * * *", "Europe/Berlin", "45"), &Context::default())
+        .unwrap();
     let live = parsed.connect(&at("2026-10-22T22:00:00Z")).await.unwrap();
     let berlin = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
     let mut now: jiff::Timestamp = "2026-10-22T22:00:00Z".parse().unwrap();
