@@ -33,7 +33,11 @@ impl Object {
         if decision.action.change().is_some() {
             match self.scale(target, situation).await {
                 Ok(carried_out) => decision = carried_out,
-                Err(error) => failed = Some(cluster::words(&error)),
+                Err(error) => {
+                    // What was tried last: `/scale` may have shown other replicas than the watch.
+                    decision = decide(situation);
+                    failed = Some(cluster::words(&error));
+                }
             }
         }
         self.announce_scaling(target, &decision, failed.as_deref());

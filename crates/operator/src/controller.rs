@@ -10,7 +10,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::ScaledObject;
-use keda_core::{conditions, decide::Decision};
+use keda_core::{conditions, decide::Decision, invariants::Violation};
 use keda_scaler::{Environment, Registry};
 use keda_telemetry::metrics;
 use kube::{Client, ResourceExt};
@@ -58,6 +58,8 @@ pub struct Decided {
     pub object: ObjectKey,
     /// What was decided, why, and on which readings.
     pub decision: Decision,
+    /// Which promise of `keda_core::invariants` it breaks; never any, or there is a defect.
+    pub broken: Option<Violation>,
 }
 
 /// The watch, reconcile, poll loop of one operator, without its sockets.

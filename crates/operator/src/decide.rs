@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use keda_core::{
     activity::Activity,
     decide::{self, Decision, Situation},
+    invariants,
     pause::Annotations,
 };
 
@@ -41,7 +42,7 @@ impl Object {
             fallback: object.spec.fallback.as_ref(),
         };
         let decision = self.apply(&target, &mut situation).await;
-        self.tell(&decision);
+        self.tell(&situation, &decision);
     }
 
     /// Replicas from the watch where there is one, else from `/scale`.
@@ -59,7 +60,7 @@ impl Object {
     }
 
     /// Tells whoever listens, and the log when the reason differs from the last poll's.
-    fn tell(&mut self, decision: &Decision) {
+    fn tell(&mut self, situation: &Situation<'_>, decision: &Decision) {
         let why = format!("{:?}", decision.why);
         if self.last_decision.as_ref() != Some(&why) || decision.action.change().is_some() {
             tracing::info!(logger = "scaleexecutor", object = %self.handle.key, why, "{decision}");
@@ -67,10 +68,15 @@ impl Object {
         } else {
             tracing::debug!(logger = "scaleexecutor", object = %self.handle.key, why, "{decision}");
         }
+        let broken = invariants::all(situation, decision).err();
+        if let Some(broken) = &broken {
+            tracing::error!(logger = "scaleexecutor", object = %self.handle.key, error = %broken, "a decision breaks a promise, this is a defect of keda-rs");
+        }
         self.controller.tell(Decided {
             time: decision.at,
             object: self.handle.key.clone(),
             decision: decision.clone(),
+            broken,
         });
     }
 }
