@@ -1,1 +1,29 @@
-//! The external metrics API server.
+//! The external metrics API server: `external.metrics.k8s.io/v1beta1` for the HPA controller, answered by the operator.
+//!
+//! The way of a request, file by file: `serve` (connection, routes) → `authn` with `trust` and `token` (who is it) → `authz` (may they) →
+//! `selector` → `request` (the operator over `link`, or the last good answer in `samples`). `discovery` holds what never changes,
+//! `status` the shape of errors, `run` the wiring.
+//!
+//! It computes nothing: values, times and errors are the operator's. While the operator is away it repeats the last good answer with its
+//! original time, says so in its own metrics, and stops after [`Options::last_good_age`].
+
+mod authn;
+mod authz;
+mod cache;
+mod discovery;
+mod link;
+mod options;
+mod request;
+mod review;
+mod run;
+mod samples;
+mod selector;
+mod serve;
+mod status;
+mod token;
+mod trust;
+mod user;
+
+pub use link::AddressError;
+pub use options::{Options, RequestHeaderOptions};
+pub use run::{Dependencies, Error, run, run_on};

@@ -33,6 +33,11 @@ impl Files {
         let folder = folder.as_ref();
         Self { ca: Some(folder.join("ca.crt")), cert: folder.join("tls.crt"), key: folder.join("tls.key") }
     }
+
+    /// Whether all of them are there.
+    pub fn exist(&self) -> bool {
+        self.ca.iter().chain([&self.cert, &self.key]).all(|path| path.exists())
+    }
 }
 
 /// How a [`Folder`] is doing.

@@ -167,6 +167,19 @@ impl Bundle {
         Ok(())
     }
 
+    /// Writes the certificate and its key (mode 0600) to these files; their folders are made when missing.
+    ///
+    /// # Errors
+    /// The first file that cannot be written.
+    pub fn write_pair(&self, cert: &Path, key: &Path) -> Result<(), Error> {
+        for (path, text, mode) in [(cert, &self.cert, 0o644), (key, &self.key, 0o600)] {
+            let file = |source| Error::File { path: path.to_owned(), source };
+            path.parent().map_or(Ok(()), fs::create_dir_all).map_err(file)?;
+            replace(path, text.as_bytes(), mode).map_err(file)?;
+        }
+        Ok(())
+    }
+
     /// As what a process serves.
     ///
     /// # Errors

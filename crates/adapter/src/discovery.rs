@@ -1,0 +1,248 @@
+//! What the group says about itself: fixed documents, made once.
+//!
+//! Discovery lists one resource that does not exist, whatever metrics there are, as upstream's does (platform.md 3.1). Aggregated
+//! discovery is not served: whoever asks for nothing else gets 406, which makes the aggregator fall back to these documents.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use keda_api::external_metrics::{API_VERSION, GROUP};
+use serde_json::{Value, json};
+
+use crate::status::{Answer, Status, answer, json_answer};
+
+/// The documents.
+#[derive(Debug)]
+pub(crate) struct Documents {
+    groups: Bytes,
+    group: Bytes,
+    resources: Bytes,
+    version: Bytes,
+    openapi_v2: Bytes,
+    openapi_v3: Bytes,
+    openapi_v3_group: Bytes,
+}
+
+/// A document's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Document {
+    /// `/apis`
+    Groups,
+    /// `/apis/external.metrics.k8s.io`
+    Group,
+    /// `/apis/external.metrics.k8s.io/v1beta1`
+    Resources,
+    /// `/version`
+    Version,
+    /// `/openapi/v2`
+    OpenApiV2,
+    /// `/openapi/v3`
+    OpenApiV3,
+    /// `/openapi/v3/apis/external.metrics.k8s.io/v1beta1`
+    OpenApiV3Group,
+}
+
+impl Document {
+    /// By path.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        let of_group = |path: &str| match path.strip_prefix('/')?.strip_prefix(GROUP)? {
+            "" => Some(Self::Group),
+            "/v1beta1" => Some(Self::Resources),
+            _ => None,
+        };
+        match path {
+            "/apis" | "/apis/" => Some(Self::Groups),
+            "/version" | "/version/" => Some(Self::Version),
+            "/openapi/v2" => Some(Self::OpenApiV2),
+            "/openapi/v3" => Some(Self::OpenApiV3),
+            _ => match path.strip_prefix("/openapi/v3/apis") {
+                Some(rest) if of_group(rest) == Some(Self::Resources) => Some(Self::OpenApiV3Group),
+                Some(_) => None,
+                None => of_group(path.strip_prefix("/apis")?),
+            },
+        }
+    }
+}
+
+impl Documents {
+    /// `version`: of this program.
+    pub(crate) fn new(version: &str) -> Self {
+        let group_version = json!({"groupVersion": API_VERSION, "version": "v1beta1"});
+        let group = |mut head: Value| {
+            head["name"] = json!(GROUP);
+            head["versions"] = json!([group_version]);
+            head["preferredVersion"] = group_version.clone();
+            head
+        };
+        let groups = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(json!({}))]});
+        let resources = json!({
+            "kind": "APIResourceList",
+            "apiVersion": "v1",
+            "groupVersion": API_VERSION,
+            "resources": [{
+                "name": "externalmetrics",
+                "singularName": "",
+                "namespaced": true,
+                "kind": "ExternalMetricValueList",
+                "verbs": ["get"],
+            }],
+        });
+        let (major, minor) = version.split_once('.').unwrap_or((version, ""));
+        let version = json!({
+            "major": major,
+            "minor": minor.split('.').next(),
+            "gitVersion": format!("v{version}"),
+            "gitCommit": "",
+            "gitTreeState": "",
+            "buildDate": "",
+            "goVersion": "",
+            "compiler": "rustc",
+            "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+        });
+        let info = json!({"title": "keda-adapter", "version": "1.0.0"});
+        let base = format!("/apis/{API_VERSION}");
+        let swagger = json!({
+            "swagger": "2.0",
+            "info": info,
+            "paths": {format!("{base}/"): {"get": {
+                "description": "get available resources",
+                "operationId": "getExternalMetricsV1beta1APIResources",
+                "produces": ["application/json"],
+                "responses": {"200": {"description": "OK"}},
+            }}},
+            "definitions": {},
+        });
+        let of_group = json!({
+            "openapi": "3.0.0",
+            "info": info,
+            "paths": {format!("{base}/"): {"get": {
+                "description": "get available resources",
+                "operationId": "getExternalMetricsV1beta1APIResources",
+                "responses": {"200": {"description": "OK"}},
+            }}},
+            "components": {},
+        });
+        let index = json!({"paths": {
+            format!("apis/{API_VERSION}"): {"serverRelativeURL": format!("/openapi/v3/apis/{API_VERSION}")},
+        }});
+        let bytes = |document: Value| Bytes::from(format!("{document}\n"));
+        Self {
+            groups: bytes(groups),
+            group: bytes(group(json!({"kind": "APIGroup", "apiVersion": "v1"}))),
+            resources: bytes(resources),
+            version: bytes(version),
+            openapi_v2: bytes(swagger),
+            openapi_v3: bytes(index),
+            openapi_v3_group: bytes(of_group),
+        }
+    }
+
+    /// The answer to a GET of it.
+    pub(crate) fn answer(&self, document: Document, headers: &HeaderMap) -> Answer {
+        let body = match document {
+            Document::Groups => &self.groups,
+            Document::Group => &self.group,
+            Document::Resources => &self.resources,
+            Document::Version => &self.version,
+            Document::OpenApiV2 => &self.openapi_v2,
+            Document::OpenApiV3 => &self.openapi_v3,
+            Document::OpenApiV3Group => &self.openapi_v3_group,
+        };
+        if !accepts_json(headers) {
+            return Status::not_acceptable().into();
+        }
+        if matches!(document, Document::OpenApiV2 | Document::OpenApiV3Group) {
+            return tagged(body, headers);
+        }
+        json_answer(StatusCode::OK, body.clone())
+    }
+}
+
+/// With a tag, so that the aggregator fetches the document once and then asks whether it is still the same.
+fn tagged(body: &Bytes, headers: &HeaderMap) -> Answer {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(body);
+    let tag = format!("\"{hash:016x}\"");
+    let json = HeaderValue::from_static("application/json");
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut page = if known {
+        answer(StatusCode::NOT_MODIFIED, json, Bytes::new())
+    } else {
+        answer(StatusCode::OK, json, body.clone())
+    };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        page.headers_mut().insert(header::ETAG, tag);
+    }
+    page
+}
+
+/// Whether one of the accepted types is plain JSON: parameters such as `charset` do not matter, `as` asks for another shape.
+pub(crate) fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut none = true;
+    for value in headers.get_all(header::ACCEPT) {
+        let Ok(value) = value.to_str() else { continue };
+        for one in value.split(',') {
+            let mut parts = one.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default();
+            if kind.is_empty() {
+                continue;
+            }
+            none = false;
+            let json =
+                ["application/json", "application/*", "*/*"].iter().any(|t| kind.eq_ignore_ascii_case(t));
+            if json && !parts.any(|parameter| parameter.starts_with("as=")) {
+                return true;
+            }
+        }
+    }
+    none
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        for (path, document) in [
+            ("/apis", Some(Document::Groups)),
+            ("/apis/external.metrics.k8s.io", Some(Document::Group)),
+            ("/apis/external.metrics.k8s.io/v1beta1", Some(Document::Resources)),
+            ("/apis/external.metrics.k8s.io/v1beta2", None),
+            ("/apis/other", None),
+            ("/apisexternal.metrics.k8s.io", None),
+            ("/openapi/v3/apis/external.metrics.k8s.io/v1beta1", Some(Document::OpenApiV3Group)),
+            ("/openapi/v3/apis/external.metrics.k8s.io", None),
+            ("/openapi/v2", Some(Document::OpenApiV2)),
+            ("/", None),
+        ] {
+            assert_eq!(Document::at(path), document, "{path}");
+        }
+    }
+
+    #[test]
+    fn accepted_types() {
+        let accepts = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_str(value).unwrap());
+            accepts_json(&headers)
+        };
+        assert!(accepts_json(&HeaderMap::new()));
+        let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+        assert!(!accepts(aggregated));
+        assert!(accepts(&format!("{aggregated},application/json;q=0.9")));
+        assert!(accepts("application/vnd.kubernetes.protobuf, */*"));
+        assert!(!accepts("application/vnd.kubernetes.protobuf"));
+        assert!(!accepts("application/yaml"));
+    }
+
+    #[test]
+    fn the_resource_list_is_upstreams() {
+        let documents = Documents::new("0.1.0");
+        let list: Value = serde_json::from_slice(&documents.resources).unwrap();
+        let expected = json!({"kind": "APIResourceList", "apiVersion": "v1",
+            "groupVersion": "external.metrics.k8s.io/v1beta1",
+            "resources": [{"name": "externalmetrics", "singularName": "", "namespaced": true,
+                "kind": "ExternalMetricValueList", "verbs": ["get"]}]});
+        assert_eq!(list, expected);
+    }
+}
