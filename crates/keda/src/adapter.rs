@@ -166,7 +166,8 @@ struct Inert {
 /// Runs the adapter until a signal or a failure.
 pub(crate) fn run(flags: Flags) -> Result<ExitCode> {
     flags.logs.init()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(serve(flags))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -191,8 +192,7 @@ impl Flags {
     fn options(&self) -> Result<Options> {
         let defaults = Options::default();
         let delegation = &self.delegation;
-        let operator =
-            format!("keda-operator.{}.svc.cluster.local:9666", environment::pod_namespace());
+        let operator = format!("keda-operator.{}.svc.cluster.local:9666", environment::pod_namespace());
         Ok(Options {
             secure_address: (self.bind_address, self.secure_port).into(),
             cert_dir: self.cert_dir.clone(),

@@ -11,7 +11,12 @@ use clap::{Parser, Subcommand};
 use crate::{adapter, crds, demo, operator};
 
 #[derive(Debug, Parser)]
-#[command(name = "keda", version, about = "Kubernetes event-driven autoscaling", arg_required_else_help = true)]
+#[command(
+    name = "keda",
+    version,
+    about = "Kubernetes event-driven autoscaling",
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -67,7 +72,10 @@ mod tests {
     #[test]
     fn upstreams_names_and_command_lines_find_their_part() {
         assert_eq!(words(&["/keda", "--leader-elect"]), ["/keda", "operator", "--leader-elect"]);
-        assert_eq!(words(&["/keda-adapter", "--secure-port=6443"]), ["/keda-adapter", "adapter", "--secure-port=6443"]);
+        assert_eq!(
+            words(&["/keda-adapter", "--secure-port=6443"]),
+            ["/keda-adapter", "adapter", "--secure-port=6443"]
+        );
         assert_eq!(words(&["keda", "demo"]), ["keda", "demo"]);
         assert_eq!(words(&["keda", "--version"]), ["keda", "--version"]);
         assert_eq!(words(&["keda"]), ["keda"]);

@@ -54,7 +54,8 @@ struct Source {
 
 /// Runs the demo; fails when the cycle was not seen in full.
 pub(crate) fn run(flags: Flags) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let seen = runtime.block_on(play(flags))?;
     Ok(if seen { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -68,7 +69,9 @@ async fn play(flags: Flags) -> Result<bool> {
         _ => Ok(stage::serve_source(&end).await?),
     };
     let (source, load) = match embedded {
-        Ok((address, source)) => (Source { address, query: stage::QUERY.into(), threshold: flags.threshold }, Some(source)),
+        Ok((address, source)) => {
+            (Source { address, query: stage::QUERY.into(), threshold: flags.threshold }, Some(source))
+        }
         Err((address, query)) => (Source { address, query, threshold: flags.threshold }, None),
     };
     printer.say(&format!("scaling {} on {} every second", stage::OBJECT, source.query));

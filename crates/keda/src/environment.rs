@@ -44,7 +44,12 @@ pub(crate) fn pod_namespace() -> String {
 pub(crate) fn cluster_object_namespace() -> String {
     const OWN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
     given("KEDA_CLUSTER_OBJECT_NAMESPACE")
-        .or_else(|| std::fs::read_to_string(OWN).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
+        .or_else(|| {
+            std::fs::read_to_string(OWN)
+                .ok()
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+        })
         .unwrap_or_else(pod_namespace)
 }
 
@@ -60,7 +65,9 @@ pub(crate) fn duration(name: &str, default: Duration) -> Result<Duration> {
 pub(crate) fn number<N: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     name: &str,
 ) -> Result<Option<N>> {
-    given(name).map(|text| text.parse().with_context(|| format!("{name}={text:?} is not a number"))).transpose()
+    given(name)
+        .map(|text| text.parse().with_context(|| format!("{name}={text:?} is not a number")))
+        .transpose()
 }
 
 /// How triggers speak HTTP (`KEDA_HTTP_*`); what was asked for and cannot be honoured is logged.

@@ -19,7 +19,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Logging may not be set up: the last words go where a person or the kubelet finds them.
-            let _unseen = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("error: {error:#}\n"));
+            let _unseen =
+                std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("error: {error:#}\n"));
             ExitCode::FAILURE
         }
     }

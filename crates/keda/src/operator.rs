@@ -111,11 +111,21 @@ impl Inert {
         let asked = [
             ("--enable-opentelemetry-metrics", self.enable_opentelemetry_metrics),
             ("--enable-cert-rotation", self.enable_cert_rotation),
-            ("--filepath-auth-root-path", self.filepath_auth_root_path.as_deref().is_some_and(|path| !path.is_empty())),
-            ("--profiling-bind-address", self.profiling_bind_address.as_deref().is_some_and(|it| !it.is_empty())),
+            (
+                "--filepath-auth-root-path",
+                self.filepath_auth_root_path.as_deref().is_some_and(|path| !path.is_empty()),
+            ),
+            (
+                "--profiling-bind-address",
+                self.profiling_bind_address.as_deref().is_some_and(|it| !it.is_empty()),
+            ),
         ];
         for (flag, _) in asked.into_iter().filter(|(_, asked)| *asked) {
-            tracing::warn!(logger = "setup", flag, "this flag is accepted but its feature is not supported yet");
+            tracing::warn!(
+                logger = "setup",
+                flag,
+                "this flag is accepted but its feature is not supported yet"
+            );
         }
     }
 }
@@ -123,7 +133,8 @@ impl Inert {
 /// Runs the operator until a signal or a failure.
 pub(crate) fn run(flags: Flags) -> Result<ExitCode> {
     flags.logs.init()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(serve(flags))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -135,12 +146,12 @@ async fn serve(flags: Flags) -> Result<()> {
     let client = flags.api.client().await?;
     kubernetes::greet(&client, "manager").await?;
 
-    let registry = metrics::Registry::new().with_process();
-    let metrics = Arc::new(metrics::Operator::new(&registry, flags.enable_high_cardinality_metrics_labels));
+    let series = metrics::Registry::new().with_process();
+    let metrics = Arc::new(metrics::Operator::new(&series, flags.enable_high_cardinality_metrics_labels));
     metrics.build_info(env!("CARGO_PKG_VERSION"), "", env!("CARGO_PKG_RUST_VERSION"));
     let health = Arc::new(Health::default());
     if flags.enable_prometheus_metrics {
-        probes::serve_metrics(&flags.metrics_bind_address, registry, &shutdown).await?;
+        probes::serve_metrics(&flags.metrics_bind_address, series, &shutdown).await?;
     }
     probes::serve_health(&flags.health_probe_bind_address, Arc::clone(&health), &shutdown).await?;
     let environment = Environment {
@@ -175,7 +186,8 @@ impl Flags {
             certificate_names: self.certificate_names(&namespace),
             controller: ControllerOptions {
                 http_timeout: environment::http_settings()?.timeout,
-                announce_unexpected_parameters: environment::text("KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS").as_deref()
+                announce_unexpected_parameters: environment::text("KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS")
+                    .as_deref()
                     == Some("enabled"),
                 max_reconciles: environment::number("KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES")?
                     .unwrap_or(ControllerOptions::default().max_reconciles),

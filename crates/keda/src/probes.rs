@@ -11,12 +11,20 @@ use keda_telemetry::{
 use tokio_util::sync::CancellationToken;
 
 /// Serves `/metrics` until the shutdown; `0` as address turns it off.
-pub(crate) async fn serve_metrics(address: &str, registry: Registry, shutdown: &CancellationToken) -> Result<()> {
+pub(crate) async fn serve_metrics(
+    address: &str,
+    registry: Registry,
+    shutdown: &CancellationToken,
+) -> Result<()> {
     serve(address, Pages::new().metrics(registry), shutdown).await
 }
 
 /// Serves `/healthz` and `/readyz` until the shutdown; `0` as address turns it off.
-pub(crate) async fn serve_health(address: &str, health: Arc<Health>, shutdown: &CancellationToken) -> Result<()> {
+pub(crate) async fn serve_health(
+    address: &str,
+    health: Arc<Health>,
+    shutdown: &CancellationToken,
+) -> Result<()> {
     let pages = Pages::new()
         .probe("healthz", Checks::new().with("ping", || Ok(())))
         .probe("readyz", Checks::new().with("sync", move || health.ready()));

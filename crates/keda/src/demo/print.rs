@@ -61,7 +61,8 @@ impl Printer {
         let time = line.time.to_zoned(TimeZone::UTC).strftime("%H:%M:%S%.3f").to_string();
         let value = line.value.map_or_else(|| "?".to_owned(), |value| value.to_string());
         let moved = line.from != line.replicas;
-        let replicas = if moved { format!("{} -> {}", line.from, line.replicas) } else { line.replicas.to_string() };
+        let replicas =
+            if moved { format!("{} -> {}", line.from, line.replicas) } else { line.replicas.to_string() };
         let by = match line.by {
             "hpa" => self.paint("34", "hpa     "),
             _ => self.paint("35", "operator"),

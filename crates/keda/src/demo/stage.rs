@@ -68,7 +68,8 @@ impl Stage {
         let (served, token) = (cluster.clone(), end.clone());
         tokio::spawn(async move { served.serve(listener, token).await });
         let connect = || -> Result<Client> {
-            let config = Config::new(format!("http://{address}").parse().context("the API server's address")?);
+            let config =
+                Config::new(format!("http://{address}").parse().context("the API server's address")?);
             Client::try_from(config).context("connect to the embedded API server")
         };
         let rollout = controllers::Rollout { delay: Duration::from_millis(200), pods: false };
@@ -83,13 +84,18 @@ impl Stage {
         let adapter = free_address().await?;
         start_adapter(connect()?, certificates.path(), metrics_service, adapter, end)?;
         let ca = std::fs::read_to_string(certificates.path().join("ca.crt")).context("read the CA")?;
-        cluster.aggregate("v1beta1.external.metrics.k8s.io", Backend::https(adapter.to_string(), Some(ca)));
+        let backend = Backend::https(&adapter.ip().to_string(), adapter.port(), &ca, "localhost")?;
+        cluster.aggregate("v1beta1.external.metrics.k8s.io", backend);
 
         // Created last, as a user would: cluster and KEDA are there first.
         let objects: Api<ScaledObject> = Api::namespaced(connect()?, NAMESPACE);
-        objects.create(&Default::default(), &scaled_object(source)?).await.context("create the ScaledObject")?;
+        objects
+            .create(&Default::default(), &scaled_object(source)?)
+            .await
+            .context("create the ScaledObject")?;
         let watched: Api<Deployment> = Api::namespaced(connect()?, NAMESPACE);
-        let deployments = watcher(watched, watcher::Config::default()).default_backoff().applied_objects().boxed();
+        let deployments =
+            watcher(watched, watcher::Config::default()).default_backoff().applied_objects().boxed();
         let token = end.clone();
         tokio::spawn(async move {
             // The folder lives as long as the demo.
@@ -140,8 +146,8 @@ impl Stage {
         self.value = decision.readings.first().map(|reading| reading.value);
         let reason = decision.to_string();
         let why = format!("{:?}", decision.why);
-        let (from, to) = match decision.action.replicas() {
-            Some(to) => {
+        let (from, to) = match decision.action.change() {
+            Some((_, to)) => {
                 let from = self.unclaimed.take().map_or(self.replicas, |(from, ..)| from);
                 self.claimed = (self.replicas != to).then_some(to);
                 self.replicas = to;
@@ -170,7 +176,8 @@ impl Stage {
 
     fn hpa_line(&self, from: i32, to: i32) -> Line {
         let value = self.value.map_or_else(|| "?".to_owned(), |value| value.to_string());
-        let reason = format!("a value of {value} at a target of {} a replica wants {to}", self.source.threshold);
+        let reason =
+            format!("a value of {value} at a target of {} a replica wants {to}", self.source.threshold);
         self.line("hpa", from, to, reason)
     }
 
@@ -195,9 +202,9 @@ async fn start_operator(
     decisions: mpsc::UnboundedSender<Decided>,
     end: &CancellationToken,
 ) -> Result<()> {
-    let metrics = Arc::new(metrics::Operator::new());
+    let metrics = Arc::new(metrics::Operator::new(&metrics::Registry::new(), false));
     let environment = Environment {
-        http: Arc::new(http::Coalescing::new(http::Client::new(http::Settings::default())?)),
+        http: Arc::new(http::Coalescing::new(http::Client::new(http::Settings::default()))),
         clock: Clock::system(),
         kube: Arc::new(Reader::new(client.clone())),
         telemetry: Arc::new(Instrument::new(Arc::clone(&metrics))),
@@ -249,9 +256,14 @@ fn start_adapter(
         secure_address: address,
         metrics_service_address: metrics_service.to_string(),
         cert_dir: certificates.to_owned(),
+        tls_cert_file: Some(certificates.join("tls.crt")),
+        tls_private_key_file: Some(certificates.join("tls.key")),
         ..keda_adapter::Options::default()
     };
-    let dependencies = keda_adapter::Dependencies { client, metrics: Arc::new(metrics::Adapter::new()) };
+    let dependencies = keda_adapter::Dependencies {
+        client,
+        metrics: Arc::new(metrics::Adapter::new(&metrics::Registry::new())),
+    };
     let running = keda_adapter::run(options, dependencies, end.clone());
     tokio::spawn(async move {
         if let Err(error) = running.await {

@@ -46,7 +46,11 @@ impl Story {
     pub(crate) fn advance(&mut self) {
         let Some(load) = &self.load else { return };
         let seconds = self.elapsed().as_secs();
-        let due = LOAD.iter().rev().find(|(from, _)| *from <= seconds).map(|(_, value)| value * self.threshold / 10.0);
+        let due = LOAD
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= seconds)
+            .map(|(_, value)| value * self.threshold / 10.0);
         if due != self.value {
             self.value = due;
             load.set(stage::QUERY, due.unwrap_or_default());
