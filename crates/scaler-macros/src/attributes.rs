@@ -100,7 +100,8 @@ impl Param {
             "exclusive" => self.exclusive = texts(meta)?,
             "separator" => self.separator = text(meta)?,
             "range" => {
-                self.range = Some(if meta.input.peek(Token![=]) { text(meta)? } else { "-".to_owned() })
+                let given = meta.input.peek(Token![=]);
+                self.range = Some(if given { text(meta)? } else { "-".to_owned() });
             }
             "deprecated" => self.deprecated = Some(text(meta)?),
             "deprecated_announce" => self.deprecated_announce = Some(text(meta)?),

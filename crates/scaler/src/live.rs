@@ -14,7 +14,7 @@ use crate::parsed::{Shared, hidden};
 use crate::registry::panicked;
 use crate::telemetry::Telemetry;
 use crate::trigger::{Measurement, Metric, Source};
-use crate::{Error, Kind};
+use crate::{Context, Error, Kind};
 
 /// How much longer than the trigger's own deadline the frame waits: a call that times out by itself has the better text.
 const GRACE: Duration = Duration::from_millis(250);
@@ -83,7 +83,7 @@ impl Live {
     }
 
     /// Samples every metric, concurrently; outcomes stand in the order of the plan. Takes no longer than the trigger's
-    /// deadline and never panics.
+    /// deadline and 250 ms, and never panics.
     pub async fn sample(&self) -> Vec<Outcome> {
         match self.shared.metrics.as_slice() {
             [only] => vec![self.sample_one(0, only).await],
@@ -132,7 +132,18 @@ pub(crate) async fn contained<T>(
     let guarded = AssertUnwindSafe(work).catch_unwind();
     let result = match tokio::time::timeout(shared.deadline + GRACE, guarded).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(panicked(shared.trigger_type, when)),
+        Ok(Err(_)) => {
+            let Context { object_kind, namespace, object_name, index, .. } = &*shared.context;
+            tracing::error!(
+                object_kind,
+                namespace,
+                object_name,
+                index,
+                trigger = shared.trigger_type,
+                "panic {when}"
+            );
+            Err(panicked(shared.trigger_type, when))
+        }
         Err(_) => {
             let text = format!("trigger {}: no answer within {:?}", shared.trigger_type, shared.deadline);
             Err(Error::new(Kind::Timeout, text))

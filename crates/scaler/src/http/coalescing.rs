@@ -58,6 +58,8 @@ struct State {
     /// Kept answers, oldest first.
     kept: VecDeque<(Instant, Arc<Key>)>,
     endpoints: HashMap<String, Arc<Semaphore>>,
+    /// Number of flights so far, which tells them apart.
+    flights: u64,
 }
 
 /// What makes two requests the same. Callers with different deadlines do not share: one's timeout is not the other's.
@@ -73,7 +75,7 @@ struct Key {
 type Flight = BoxFuture<'static, Result<Response, Error>>;
 
 enum Slot {
-    InFlight(WeakShared<Flight>),
+    InFlight { id: u64, flight: WeakShared<Flight> },
     Kept { since: Instant, response: Response },
 }
 
@@ -136,33 +138,30 @@ impl<T: Transport + 'static> Inner<T> {
         state.forget_old();
         match state.answers.get(&key) {
             Some(Slot::Kept { response, .. }) => return Ok(response.clone()),
-            Some(Slot::InFlight(flight)) => {
+            Some(Slot::InFlight { flight, .. }) => {
                 if let Some(flight) = flight.upgrade() {
                     return Err(flight);
                 }
             }
             None => {}
         }
-        let flight = self.clone().fly(key.clone(), request).boxed().shared();
+        state.flights += 1;
+        let id = state.flights;
+        let flight =
+            self.clone().fly(Settle { inner: self.clone(), key: key.clone(), id }, request).boxed().shared();
         if let Some(weak) = flight.downgrade() {
-            state.answers.insert(key, Slot::InFlight(weak));
+            state.answers.insert(key, Slot::InFlight { id, flight: weak });
         }
         Err(flight)
     }
 
     /// Sends the request and settles its slot.
-    async fn fly(self: Arc<Self>, key: Arc<Key>, request: Request) -> Result<Response, Error> {
+    async fn fly(self: Arc<Self>, slot: Settle<T>, request: Request) -> Result<Response, Error> {
         let result = self.send_bounded(request).await;
-        let mut state = self.lock();
-        match &result {
-            Ok(response) if response.body.len() <= KEPT_BODY => {
-                let since = Instant::now();
-                state.kept.push_back((since, key.clone()));
-                state.answers.insert(key, Slot::Kept { since, response: response.clone() });
-            }
-            _ => {
-                state.answers.remove(&key);
-            }
+        if let Ok(response) = &result
+            && response.body.len() <= KEPT_BODY
+        {
+            slot.keep(response.clone());
         }
         result
     }
@@ -180,6 +179,31 @@ impl<T: Transport + 'static> Inner<T> {
         timeout_at(deadline, self.transport.send(request))
             .await
             .unwrap_or_else(|_| Err(timed_out(&what, timeout)))
+    }
+}
+
+/// Empties a flight's slot however the flight ends: answered, failed, or dropped because nobody waits any more.
+struct Settle<T> {
+    inner: Arc<Inner<T>>,
+    key: Arc<Key>,
+    id: u64,
+}
+
+impl<T> Settle<T> {
+    fn keep(&self, response: Response) {
+        let since = Instant::now();
+        let mut state = self.inner.lock();
+        state.kept.push_back((since, self.key.clone()));
+        state.answers.insert(self.key.clone(), Slot::Kept { since, response });
+    }
+}
+
+impl<T> Drop for Settle<T> {
+    fn drop(&mut self) {
+        let mut state = self.inner.lock();
+        if matches!(state.answers.get(&self.key), Some(Slot::InFlight { id, .. }) if *id == self.id) {
+            state.answers.remove(&self.key);
+        }
     }
 }
 

@@ -68,8 +68,8 @@ impl Settings {
         if let Some(text) = variables.default_timeout.filter(|text| !text.is_empty()) {
             settings.timeout = timeout(text)?;
         }
-        settings.keep_alive =
-            !variables.disable_keep_alive.is_some_and(|text| crate::config::boolean(text) == Some(true));
+        let disabled = variables.disable_keep_alive.and_then(crate::config::boolean);
+        settings.keep_alive = disabled != Some(true);
         if let Some(text) = variables.min_tls_version.filter(|text| !text.is_empty()) {
             settings.min_tls = match text {
                 "TLS12" => TlsVersion::Tls12,

@@ -145,6 +145,25 @@ async fn a_flight_survives_its_first_caller() {
     assert_eq!(shared.counters().sent, 3, "nobody waited for the second flight, it was dropped");
 }
 
+/// Upstream's 4687 and its kin: memory grows while a source fails. Every second asks another URL here.
+#[tokio::test(start_paused = true)]
+async fn failing_sources_leave_nothing_behind() {
+    let never = Coalescing::new(slow(3_600_000));
+    let failing = Coalescing::new(Slow { fail: true, ..slow(10) });
+    let healthy = Coalescing::new(slow(10));
+    for second in 0..1000 {
+        let url = format!("http://a/q?time={second}");
+        assert!(tokio::time::timeout(Duration::from_millis(500), never.send(get(&url))).await.is_err());
+        assert!(failing.send(get(&url)).await.is_err());
+        assert!(healthy.send(get(&url)).await.is_ok());
+        advance(1000).await;
+    }
+    let left = |state: &State| (state.answers.len(), state.kept.len(), state.endpoints.len());
+    assert_eq!(left(&never.shared.lock()), (0, 0, 1));
+    assert_eq!(left(&failing.shared.lock()), (0, 0, 1));
+    assert_eq!(left(&healthy.shared.lock()), (1, 1, 1), "the last answer, until somebody asks again");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_sees_a_bounded_number() {
     let shared = Coalescing::with_limit(slow(100), 4);
