@@ -121,9 +121,8 @@ struct DelegationFlags {
     max_requests_inflight: usize,
 }
 
-/// Upstream's flags without a counterpart here.
+/// Upstream's flags without a counterpart here: accepted so that upstream's command lines work.
 #[derive(Debug, clap::Args)]
-#[expect(dead_code, reason = "accepted so that upstream's command lines work")]
 struct Inert {
     /// Accepted, without effect: --kubeconfig is used for everything.
     #[arg(long, hide = true)]

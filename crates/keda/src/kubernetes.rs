@@ -28,7 +28,6 @@ pub(crate) struct ApiFlags {
     kube_api_burst: Option<u64>,
     /// Without effect: answers of the API server are never compressed.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    #[expect(dead_code, reason = "upstream's flag; both of its values mean the same here")]
     disable_compression: bool,
 }
 

@@ -25,9 +25,8 @@ pub(crate) struct LogFlags {
     klog: KlogFlags,
 }
 
-/// klog's flags: they steer client-go's own logs, which do not exist here.
+/// klog's flags: they steer client-go's own logs, which do not exist here. Accepted so that upstream's command lines work.
 #[derive(Debug, clap::Args)]
-#[expect(dead_code, reason = "accepted so that upstream's command lines work")]
 struct KlogFlags {
     /// Accepted, without effect.
     #[arg(short = 'v', long, hide = true, allow_hyphen_values = true)]

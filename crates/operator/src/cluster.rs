@@ -14,6 +14,8 @@ use tokio::time::Instant;
 const ATTEMPTS: u32 = 4;
 /// The wait before the second try; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// How long the server has to answer one try: an object's task must not hang on a connection that died silently.
+const DEADLINE: Duration = Duration::from_secs(15);
 /// How long a resolved kind is remembered.
 const DISCOVERY_AGE: Duration = Duration::from_secs(600);
 
@@ -72,7 +74,7 @@ impl Cluster {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body)
             .map_err(kube::Error::HttpError)?;
-        self.client.request(request).await
+        bounded(self.client.request(request)).await
     }
 
     /// The target itself, as it is; `None` when there is none.
@@ -164,7 +166,7 @@ where
 {
     let mut wait = FIRST_WAIT;
     for _ in 1..ATTEMPTS {
-        match request().await {
+        match bounded(request()).await {
             Err(error) if let Some(asked) = worth_another_try(&error) => {
                 tokio::time::sleep(wait.max(asked)).await;
                 wait *= 2;
@@ -172,7 +174,13 @@ where
             answer => return answer,
         }
     }
-    request().await
+    bounded(request()).await
+}
+
+/// One try under [`DEADLINE`].
+async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let answer = tokio::time::timeout(DEADLINE, request).await;
+    answer.unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer in time".into())))
 }
 
 /// `Some` with the server's own Retry-After when another try can help.

@@ -85,7 +85,7 @@ impl Stage {
         start_adapter(connect()?, certificates.path(), metrics_service, adapter, end)?;
         let ca = std::fs::read_to_string(certificates.path().join("ca.crt")).context("read the CA")?;
         let backend = Backend::https(&adapter.ip().to_string(), adapter.port(), &ca, "localhost")?;
-        cluster.aggregate("v1beta1.external.metrics.k8s.io", backend);
+        cluster.aggregate("v1beta1.external.metrics.k8s.io", backend).context("register the metrics API")?;
 
         // Created last, as a user would: cluster and KEDA are there first.
         let objects: Api<ScaledObject> = Api::namespaced(connect()?, NAMESPACE);
