@@ -150,25 +150,24 @@ impl AuthModes {
     /// A credential that cannot be a header.
     pub fn authorize(&self, headers: &mut HeaderMap) -> Result<Option<Secret>, Error> {
         let unusable = |what: &str| Error::new(Kind::Auth, format!("{what} cannot be sent as a header"));
-        let (name, value) = if let (true, Some(token)) = (self.has(Mode::Bearer), &self.bearer_token) {
-            let value =
-                sensitive(&format!("Bearer {}", token.expose())).ok_or_else(|| unusable("bearerToken"))?;
-            (header::AUTHORIZATION, value)
+        let (name, value, sent) = if let (true, Some(token)) = (self.has(Mode::Bearer), &self.bearer_token) {
+            (header::AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose())), "bearerToken")
         } else if let (true, Some(username)) = (self.has(Mode::Basic), &self.username) {
             let password = self.password.as_ref().map(Secret::expose).unwrap_or_default();
-            let value = basic(username, password).ok_or_else(|| unusable("username"))?;
-            (header::AUTHORIZATION, value)
+            (header::AUTHORIZATION, basic(username, password), "username")
         } else if let (true, Some(name), Some(secret)) =
             (self.has(Mode::Custom), &self.custom_auth_header, &self.custom_auth_value)
         {
             let name = HeaderName::try_from(name.as_str()).map_err(|_| unusable("customAuthHeader"))?;
-            (name, sensitive(secret.expose()).ok_or_else(|| unusable("customAuthValue"))?)
+            (name, sensitive(secret.expose()), "customAuthValue")
         } else {
             return Ok(None);
         };
-        let sent = value.to_str().ok().and_then(|text| text.rsplit(' ').next()).map(Secret::from);
+        let value = value.ok_or_else(|| unusable(sent))?;
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let credential = text.rsplit(' ').next().map(Secret::from);
         headers.insert(name, value);
-        Ok(sent)
+        Ok(credential)
     }
 
     /// Trust and identity under these modes: with a `ca` or the mode `tls` the server is always verified, whatever

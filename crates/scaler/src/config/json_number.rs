@@ -149,4 +149,13 @@ mod tests {
             );
         }
     }
+
+    proptest::proptest! {
+        /// The grammar is JSON's: what another JSON parser calls a number is one, and nothing else is.
+        #[test]
+        fn the_grammar_is_jsons(text in "[-+.0-9eE]{1,12}|[ -~]{0,6}") {
+            let json = serde_json::from_str::<f64>(&text).ok().filter(|_| text.trim() == text);
+            proptest::prop_assert_eq!(float(&text).ok(), json);
+        }
+    }
 }

@@ -189,7 +189,7 @@ pub fn basic(username: &str, password: &str) -> Option<HeaderValue> {
 
 /// A header value that is never printed. `None` if the text cannot be a header value.
 pub fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
+    let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

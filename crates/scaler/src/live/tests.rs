@@ -174,9 +174,9 @@ async fn activation_is_above_the_threshold_or_the_sources_word() {
     }
 }
 
-/// Upstream's 7475: NaN becomes -9.2e15.
+/// Upstream made -9.2e15 of NaN.
 #[tokio::test(start_paused = true)]
-async fn no_number_is_no_reading() {
+async fn no_number_is_no_reading_7475() {
     for (does, shown) in [("NaN", "NaN"), ("inf", "inf"), ("-inf", "-inf")] {
         let error = failure(does).await;
         assert_eq!(
@@ -201,9 +201,9 @@ async fn deadlines_hold_for_connecting_and_sampling() {
     assert_eq!(error.kind, Kind::Timeout);
 }
 
-/// Upstream's 4413 and its kin: a panic takes the operator down. The text may hold a credential and is not passed on.
+/// Upstream's operator went down with it. The text may hold a credential and is not passed on.
 #[tokio::test(start_paused = true)]
-async fn panics_end_at_the_trigger() {
+async fn panics_end_at_the_trigger_4413() {
     let error = failure("panic").await;
     assert_eq!(error.to_string(), "trigger odd panicked while it was sampled: this is a defect of keda");
     assert!(error.kind == Kind::Panic && error.temporary());

@@ -61,7 +61,7 @@ impl keda_scaler::Trigger for Trigger {
     async fn connect(config: Arc<Config>, link: Link) -> Result<Source, Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in &config.custom_headers {
-            let header = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(value).ok());
+            let header = HeaderName::try_from(name).ok().zip(HeaderValue::from_bytes(value.as_bytes()).ok());
             let (name, value) = header.ok_or_else(|| {
                 Error::config(format!("customHeaders: {name:?} cannot be sent as a header"))
             })?;

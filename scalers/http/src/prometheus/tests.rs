@@ -75,7 +75,7 @@ async fn the_contract_holds() {
 
 /// The answers of core.md 10.4, with our differences: what ignoreNullValues true and false make of them.
 #[tokio::test(start_paused = true)]
-async fn every_answer_has_its_outcome() {
+async fn every_answer_has_its_outcome_3065_1850_2244() {
     let result = |text: &str| format!(r#"{{"status":"success","data":{{"result":{text}}}}}"#);
     let empty = "prometheus metrics 'prometheus' target may be lost, the result is empty";
     let no_value = "prometheus metrics 'prometheus' target may be lost, the value list is empty";
@@ -406,7 +406,7 @@ fn targets_have_three_decimals_and_are_positive() {
 
 /// design §5: objects that ask the same query in the same second ask once; the next second asks anew.
 #[tokio::test(start_paused = true)]
-async fn the_same_query_in_the_same_second_is_one_request() {
+async fn the_same_query_in_the_same_second_is_one_request_7676_2918() {
     let source = Scripted::answering(|_| Ok(vector(3.0)));
     let shared = Coalescing::new(source.clone());
     let environment = environment(shared.clone());
@@ -469,3 +469,16 @@ static NOBODY: LazyLock<(String, String)> = LazyLock::new(|| {
     let made = rcgen::generate_simple_self_signed(vec!["nobody".to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem())
 });
+
+proptest::proptest! {
+    /// A source that lies gets an answer or an error, never a panic.
+    #[test]
+    fn any_answer_is_read(body in r#"(\{|\}|\[|\]|,|:|1|-?2.5e3|null|true|"value"|"data"|"result"|"status"|"error"|"x"){0,40}"#) {
+        let wrapped = format!(r#"{{"status":"success","data":{{"result":{body}}}}}"#);
+        for text in [body, wrapped] {
+            for status in [StatusCode::OK, StatusCode::BAD_REQUEST] {
+                let _ = super::answer::read(&Response::new(status, text.clone()), "q");
+            }
+        }
+    }
+}

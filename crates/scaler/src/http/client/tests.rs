@@ -234,9 +234,9 @@ async fn the_oldest_version_is_a_setting() {
     assert_eq!(error.kind(), ErrorKind::Connect);
 }
 
-/// Upstream's 5341, 5807: connections belong to the endpoint, and errors do not cost new ones.
+/// Connections belong to the endpoint, and errors do not cost new ones.
 #[tokio::test]
-async fn connections_are_shared_and_flat_under_errors() {
+async fn connections_are_shared_and_flat_under_errors_5341_5807() {
     let server = serve(None, |_| text(500, "no")).await;
     let ours = client(vec![]);
     for _ in 0..20 {
@@ -302,9 +302,8 @@ fn redirecting(request: hyper::Request<Incoming>) -> Reply {
     }
 }
 
-/// Upstream's 7697: no cross-host redirects with credentials.
 #[tokio::test]
-async fn redirects_take_no_credentials_along() {
+async fn redirects_take_no_credentials_along_7697() {
     let server = serve(None, redirecting).await;
     let client = client(vec![]);
     let mut headers = HeaderMap::new();

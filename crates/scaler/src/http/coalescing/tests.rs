@@ -145,9 +145,9 @@ async fn a_flight_survives_its_first_caller() {
     assert_eq!(shared.counters().sent, 3, "nobody waited for the second flight, it was dropped");
 }
 
-/// Upstream's 4687 and its kin: memory grows while a source fails. Every second asks another URL here.
+/// Every second asks another URL, and is remembered for no longer than it is of use.
 #[tokio::test(start_paused = true)]
-async fn failing_sources_leave_nothing_behind() {
+async fn failing_sources_leave_nothing_behind_4687_5248() {
     let never = Coalescing::new(slow(3_600_000));
     let failing = Coalescing::new(Slow { fail: true, ..slow(10) });
     let healthy = Coalescing::new(slow(10));
@@ -173,9 +173,9 @@ async fn an_endpoint_sees_a_bounded_number() {
     assert_eq!(shared.transport().most.load(Ordering::SeqCst), 4);
 }
 
-/// Upstream's 5083: one slow source stalls all. Here it stalls nobody else, and its own callers not beyond their deadline.
+/// A slow source stalls nobody else, and its own callers not beyond their deadline.
 #[tokio::test(start_paused = true)]
-async fn a_slow_endpoint_stays_by_itself() {
+async fn a_slow_endpoint_stays_by_itself_5083() {
     struct TwoHosts(Slow, Slow);
 
     #[async_trait]
