@@ -1,0 +1,93 @@
+//! The external metrics API without sockets: the HPA controller's question goes straight to the operator's `Metrics`.
+//!
+//! The real adapter is tested in its own crate and end to end; here it would only be in the way of virtual time.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use keda_operator::{Metrics, Missing};
+use serde_json::{Value, json};
+use tower::{Service, service_fn};
+
+/// Whose metrics are served; nobody's while the operator is away.
+#[derive(Clone, Default)]
+pub(crate) struct Serving(Arc<Mutex<Option<Metrics>>>);
+
+impl Serving {
+    pub(crate) fn set(&self, metrics: Option<Metrics>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+    }
+
+    pub(crate) fn get(&self) -> Option<Metrics> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Answers `/apis/external.metrics.k8s.io/v1beta1/namespaces/<namespace>/<metric>?labelSelector=...`.
+pub(crate) fn service(
+    serving: Serving,
+) -> impl Service<
+    Request<Full<Bytes>>,
+    Response = Response<Full<Bytes>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ Sync
++ 'static {
+    service_fn(move |request: Request<Full<Bytes>>| {
+        let serving = serving.clone();
+        async move { Ok(answer(&serving, request.uri()).await) }
+    })
+}
+
+async fn answer(serving: &Serving, uri: &http::Uri) -> Response<Full<Bytes>> {
+    let parts: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
+    let ["apis", "external.metrics.k8s.io", "v1beta1", "namespaces", namespace, metric] = parts[..] else {
+        return failure(StatusCode::NOT_FOUND, "not found");
+    };
+    let selector = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+        .find_map(|(name, value)| (name == "labelSelector").then(|| value.into_owned()));
+    let name = selector.as_deref().and_then(|text| text.strip_prefix("scaledobject.keda.sh/name="));
+    let Some(name) = name else {
+        return failure(StatusCode::INTERNAL_SERVER_ERROR, "scaledObject name is not specified");
+    };
+    let Some(metrics) = serving.get() else {
+        return failure(StatusCode::SERVICE_UNAVAILABLE, "the operator is away");
+    };
+    match metrics.get(namespace, name, metric).await {
+        Ok(value) => respond(
+            StatusCode::OK,
+            &json!({
+                "kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {},
+                "items": [{
+                    "metricName": metric, "metricLabels": null, "timestamp": "2026-01-01T00:00:00Z",
+                    "value": value.quantity.to_string(),
+                }],
+            }),
+        ),
+        Err(missing @ Missing::Source(_)) => failure(StatusCode::INTERNAL_SERVER_ERROR, &missing.to_string()),
+        Err(missing) => failure(StatusCode::NOT_FOUND, &missing.to_string()),
+    }
+}
+
+fn failure(code: StatusCode, message: &str) -> Response<Full<Bytes>> {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "metadata": {},
+        "message": message, "code": code.as_u16(),
+    });
+    respond(code, &status)
+}
+
+fn respond(code: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = code;
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+}
