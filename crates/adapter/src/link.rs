@@ -21,7 +21,7 @@ use keda_metrics_service::api::metrics_service_client::MetricsServiceClient;
 use keda_telemetry::metrics;
 use keda_tls::Connector;
 use tokio::{
-    sync::{Notify, watch},
+    sync::watch,
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,8 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// The first rest after a failed attempt, and the longest.
 const REST: Duration = Duration::from_millis(50);
 const LONGEST_REST: Duration = Duration::from_secs(2);
+/// How old a connection must be to be given up because of one call.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// A client over the connection.
 pub(crate) type Client = MetricsServiceClient<Sender>;
@@ -82,7 +84,8 @@ pub(crate) struct Link {
     metrics: Arc<metrics::Adapter>,
     live: watch::Sender<Option<Live>>,
     state: Mutex<State>,
-    replace: Notify,
+    /// The number of the newest connection that failed somebody.
+    distrusted: watch::Sender<u64>,
     begun: Instant,
 }
 
@@ -125,7 +128,7 @@ impl Link {
             metrics,
             live: watch::Sender::new(None),
             state: Mutex::default(),
-            replace: Notify::new(),
+            distrusted: watch::Sender::new(0),
             begun: Instant::now(),
         })
     }
@@ -148,12 +151,22 @@ impl Link {
         }
     }
 
-    /// Has the keeper connect anew, if `live` is still the connection of this moment: it has been silent through somebody's whole patience.
+    /// Has the keeper connect anew, if `live` is still the connection of this moment: it was silent through somebody's whole patience, or
+    /// what is at its other end does not serve. A connection that has only just been made is kept, so that an operator in
+    /// trouble is not also connected to anew at each request.
     pub(crate) fn distrust(&self, live: &Live) {
-        let current = self.live.borrow().as_ref().is_some_and(|now| now.number == live.number);
-        if current {
-            self.replace.notify_one();
+        if live.heard.begin.elapsed() >= SETTLED {
+            self.distrusted.send_if_modified(|newest| {
+                let newer = live.number > *newest;
+                *newest = live.number.max(*newest);
+                newer
+            });
         }
+    }
+
+    async fn distrusted(&self, number: u64) {
+        // The sender is in self, so waiting cannot fail.
+        let _ = self.distrusted.subscribe().wait_for(|newest| *newest >= number).await;
     }
 
     /// Whether there is a connection, or was one less than `grace` ago.
@@ -170,8 +183,11 @@ impl Link {
         }
     }
 
-    /// How long there has been no connection; as long as there is a past, when there never was one.
+    /// How long there has been no connection. Zero while there is one.
     pub(crate) fn away(&self) -> Duration {
+        if self.live.borrow().is_some() {
+            return Duration::ZERO;
+        }
         self.state().lost.unwrap_or(self.begun).elapsed()
     }
 
@@ -199,7 +215,7 @@ impl Link {
                             Ok(()) => "the operator closed the connection".to_owned(),
                             Err(error) => text(&error),
                         },
-                        () = self.replace.notified() => "the operator does not answer".to_owned(),
+                        () = self.distrusted(number) => "the operator does not answer as it should".to_owned(),
                         () = shutdown.cancelled() => return,
                     };
                     self.down(end);

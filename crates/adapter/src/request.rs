@@ -108,7 +108,9 @@ impl Source {
                 // A status with a source was made here, from an error of the connection; the operator's own have none.
                 match std::error::Error::source(&status) {
                     Some(source) => Err(Failure::Away(format!("{}: {source}", status.message()))),
+                    // Perhaps the name leads to another operator by now.
                     None if status.code() == Code::Unavailable => {
+                        self.link.distrust(&live);
                         Err(Failure::Away(rpc(Code::Unavailable, status.message())))
                     }
                     None => {

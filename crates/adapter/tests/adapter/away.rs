@@ -82,7 +82,9 @@ async fn an_operator_that_hangs_is_away_once_its_deadline_has_passed() {
     let began = Instant::now();
     assert_eq!(kept.get(&path_of("m")).await.value(), "7");
     assert!(began.elapsed() >= deadline && began.elapsed() < deadline * 4, "{:?}", began.elapsed());
-    // The connection is not trusted any more; on the new one it answers.
+    // Later it is not even trusted to be there, and connected to anew.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(kept.get(&path_of("m")).await.value(), "7");
     stage.script.say("m", Say::Value("8"));
     until("a new connection", || async { kept.get(&path_of("m")).await.value() == "8" }).await;
 }
@@ -107,7 +109,18 @@ async fn a_slow_metric_of_a_living_operator_is_an_error() {
 }
 
 #[tokio::test]
-async fn unavailable_is_tried_again_and_then_answered_from_memory() {
+async fn unavailable_is_tried_again_on_a_new_connection() {
+    let (stage, _operator) = Stage::up().await;
+    let kept = stage.hpa().keep().await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.script.say("m", Say::Value("9"));
+    stage.script.say_once("m", Say::Error(tonic::Code::Unavailable, "not the leader"));
+    assert_eq!(kept.get(&path_of("m")).await.value(), "9");
+    assert_eq!(stage.measured(STALE), None);
+}
+
+#[tokio::test]
+async fn an_operator_that_stays_unavailable_is_away() {
     let deadline = Duration::from_millis(500);
     let (stage, _operator) = Stage::up_with(|options| options.operator_deadline = deadline).await;
     stage.script.say("m", Say::Value("7"));
@@ -115,10 +128,8 @@ async fn unavailable_is_tried_again_and_then_answered_from_memory() {
     kept.get(&path_of("m")).await.value();
     stage.script.say("m", Say::Error(tonic::Code::Unavailable, "not the leader"));
     assert_eq!(kept.get(&path_of("m")).await.value(), "7");
-    let (status, text) = {
-        stage.script.say("n", Say::Error(tonic::Code::Unavailable, "not the leader"));
-        kept.get(&path_of("n")).await.error()
-    };
+    stage.script.say("n", Say::Error(tonic::Code::Unavailable, "not the leader"));
+    let (status, text) = kept.get(&path_of("n")).await.error();
     assert_eq!(status, 500);
     assert!(text.ends_with("rpc error: code = Unavailable desc = not the leader"), "{text}");
 }

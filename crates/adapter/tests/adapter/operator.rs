@@ -40,6 +40,7 @@ pub(crate) struct Script {
 #[derive(Default)]
 struct Lines {
     say: HashMap<String, Say>,
+    once: HashMap<String, Say>,
     asked: Vec<ScaledObjectRef>,
 }
 
@@ -47,6 +48,11 @@ impl Script {
     /// From here on, about this metric of every object.
     pub(crate) fn say(&self, metric: &str, say: Say) {
         self.inner.lock().unwrap().say.insert(metric.to_owned(), say);
+    }
+
+    /// The next time only.
+    pub(crate) fn say_once(&self, metric: &str, say: Say) {
+        self.inner.lock().unwrap().once.insert(metric.to_owned(), say);
     }
 
     pub(crate) fn asked(&self) -> Vec<ScaledObjectRef> {
@@ -64,7 +70,8 @@ impl MetricsService for Script {
         let say = {
             let mut lines = self.inner.lock().unwrap();
             lines.asked.push(reference.clone());
-            lines.say.get(&reference.metric_name).cloned()
+            let once = lines.once.remove(&reference.metric_name);
+            once.or_else(|| lines.say.get(&reference.metric_name).cloned())
         };
         match say {
             Some(Say::Value(text)) => Ok(Response::new(ExternalMetricValueList {
