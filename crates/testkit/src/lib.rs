@@ -5,24 +5,35 @@
 //! `keda demo` and kubectl. [`controllers`] play the parts of kube-controller-manager that scaling needs,
 //! [`source::Prometheus`] plays the source.
 //!
-//! How a request travels: `http` (routes, negotiation) → `api` (verbs: decode, admit, validate) → `store` (objects,
+//! How a request travels: `front` (HTTP: routes, negotiation) → `api` (verbs: decode, admit, validate) → `store` (objects,
 //! revisions, history). Everything that tests may want to know or disturb hangs on [`ApiServer`]: the request log
 //! ([`ApiServer::requests`]), [`Faults`], [`ApiServer::drop_watches`], [`ApiServer::expire_history`].
 
+mod access;
 mod aggregate;
+mod api;
+mod builtin;
 mod clock;
 pub mod controllers;
+mod direct;
 mod faults;
+mod front;
+mod jsonpath;
+mod patch;
 mod record;
 mod refusal;
+mod resource;
 pub mod schema;
+mod selector;
 mod server;
 pub mod source;
+mod store;
 mod sync;
 
 pub use aggregate::Backend;
 pub use clock::Clock;
 pub use faults::{Fault, Faults, Rates};
-pub use record::{Mark, Recorded, Verb};
+pub use front::Disconnected;
+pub use record::{CAPACITY as LOG_CAPACITY, Mark, Recorded, Verb};
 pub use refusal::Refusal;
 pub use server::{ApiServer, Body, Denial, Identity};

@@ -1,27 +1,33 @@
 //! The server as its users see it: one cloneable value, clients, sockets, log, faults.
 
 use std::{
-    convert::Infallible,
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Resource, client::Client};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
-use tokio::net::TcpListener;
+use kube::client::Client;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, service_fn};
 
 use crate::{
-    aggregate::Backend,
+    access::Access,
+    aggregate::{self, Backend},
+    api::State,
     clock::Clock,
     faults::Faults,
+    front::{Disconnected, respond},
     record::{Log, Mark, Recorded},
     refusal::Refusal,
     sync::lock,
@@ -60,15 +66,28 @@ pub struct ApiServer {
     inner: Arc<Inner>,
 }
 
+/// What the layers below share.
 pub(crate) struct Inner {
-    clock: Mutex<Clock>,
-    log: Mutex<Log>,
-    faults: Faults,
+    pub(crate) state: Mutex<State>,
+    pub(crate) access: Mutex<Access>,
+    pub(crate) clock: Mutex<Clock>,
+    pub(crate) log: Mutex<Log>,
+    pub(crate) faults: Faults,
+    /// Changes when every watch must end.
+    pub(crate) watch_epoch: watch::Sender<u64>,
+    /// By group and version.
+    backends: Mutex<BTreeMap<(String, String), Backend>>,
 }
 
 impl Default for ApiServer {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl std::fmt::Debug for ApiServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiServer").field("now", &self.clock().now().to_string()).finish_non_exhaustive()
     }
 }
 
@@ -85,11 +104,32 @@ impl ApiServer {
         Self::with_clock(Clock::starting_at(start))
     }
 
-    /// A server with a clock.
+    /// A server with a clock. It has the namespaces that every cluster has.
     #[must_use]
     pub fn with_clock(clock: Clock) -> Self {
-        let inner = Inner { clock: Mutex::new(clock), log: Mutex::default(), faults: Faults::default() };
-        Self { inner: Arc::new(inner) }
+        let inner = Inner {
+            state: Mutex::default(),
+            access: Mutex::default(),
+            clock: Mutex::new(clock),
+            log: Mutex::default(),
+            faults: Faults::default(),
+            watch_epoch: watch::Sender::new(0),
+            backends: Mutex::default(),
+        };
+        let server = Self { inner: Arc::new(inner) };
+        let mut state = lock(&server.inner.state);
+        let made: Result<(), Refusal> = ["default", "kube-node-lease", "kube-public", "kube-system"]
+            .into_iter()
+            .try_for_each(|namespace| state.ensure_namespace(namespace, clock.now()))
+            .and_then(|()| state.seed(aggregate::authentication_config_map(), clock.now()).map(|_| ()));
+        drop(state);
+        #[expect(clippy::expect_used, reason = "the objects are constant and the server is empty")]
+        made.expect("a new server takes its own objects");
+        server
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     /// The clock that stamps objects.
@@ -108,10 +148,7 @@ impl ApiServer {
     /// # Errors
     /// A CRD that the server would refuse, or whose schema has rules that it cannot enforce.
     pub fn install_crds(&self, crds: Vec<CustomResourceDefinition>) -> Result<(), Refusal> {
-        for crd in crds {
-            self.seed(&crd)?;
-        }
-        Ok(())
+        crds.iter().try_for_each(|crd| self.seed(crd).map(|_| ()))
     }
 
     /// A client of an administrator, in process.
@@ -120,44 +157,63 @@ impl ApiServer {
         self.client_for("system:admin")
     }
 
-    /// A client of a user, in process; its requests carry the user's name and name it as their agent.
+    /// A client of a user, in process; its requests carry the user's name, which also stands in for a user agent.
     #[must_use]
     pub fn client_for(&self, user: &str) -> Client {
-        let server = self.clone();
+        let inner = Arc::clone(&self.inner);
         let identity = Identity { user: user.to_owned(), groups: Vec::new() };
         let service = service_fn(move |mut request: Request<kube::client::Body>| {
             request.extensions_mut().insert(identity.clone());
-            let server = server.clone();
-            async move { Ok::<_, BoxError>(server.handle(request).await) }
+            let inner = Arc::clone(&inner);
+            async move { respond(&inner, request).await }
         });
         Client::new(service, "default")
     }
 
-    /// Answers one request.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    /// Answers one request. The identity of the client may stand in the request's extensions.
+    ///
+    /// # Errors
+    /// When a fault breaks the connection before there is an answer.
+    pub async fn handle<B>(&self, request: Request<B>) -> Result<Response<Body>, Disconnected>
     where
         B: http_body::Body + Send,
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let _ = request;
-        let body = Full::new(Bytes::from(Refusal::no_route().to_json().to_string()));
-        let mut response = Response::new(body.map_err(|never: Infallible| match never {}).boxed_unsync());
-        *response.status_mut() = http::StatusCode::NOT_FOUND;
-        response
+        respond(&self.inner, request).await
     }
 
-    /// Serves plain HTTP/1.1 and HTTP/2 on a socket until `shutdown`.
+    /// Serves plain HTTP/1.1 and HTTP/2 on a socket until `shutdown`, which ends open connections too.
     ///
     /// # Errors
     /// When the listener fails.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-        let _ = listener;
-        shutdown.cancelled().await;
-        Ok(())
+        loop {
+            let (stream, _) = tokio::select! {
+                accepted = listener.accept() => accepted?,
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            stream.set_nodelay(true)?;
+            let inner = Arc::clone(&self.inner);
+            let service =
+                TowerToHyperService::new(service_fn(move |request: Request<hyper::body::Incoming>| {
+                    let inner = Arc::clone(&inner);
+                    async move { respond(&inner, request).await }
+                }));
+            let shutdown = shutdown.clone();
+            tokio::spawn(async move {
+                let builder = auto::Builder::new(TokioExecutor::new());
+                let connection = builder.serve_connection(TokioIo::new(stream), service);
+                tokio::select! {
+                    // A client that goes away is no error of the server.
+                    _ = connection => {}
+                    () = shutdown.cancelled() => {}
+                }
+            });
+        }
     }
 
-    /// Every request so far (at most the last [`record::CAPACITY`](crate::record::CAPACITY)).
+    /// Every request so far (at most the last [`LOG_CAPACITY`](crate::LOG_CAPACITY)).
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
         self.requests_since(Mark::START)
@@ -194,86 +250,74 @@ impl ApiServer {
     }
 
     /// Ends every open watch; clients reconnect from where they were.
-    pub fn drop_watches(&self) {}
+    pub fn drop_watches(&self) {
+        self.inner.watch_epoch.send_modify(|epoch| *epoch += 1);
+    }
 
-    /// Forgets the watch history: a client that reconnects from an older version gets 410 and must list again.
-    pub fn expire_history(&self) {}
+    /// Forgets the watch history: a client that reconnects gets 410 and must list again. Open watches live on (see
+    /// [`drop_watches`](Self::drop_watches)).
+    pub fn expire_history(&self) {
+        lock(&self.inner.state).store.compact();
+    }
 
     /// Refuses matching requests with 403, and answers access reviews about them with "denied".
     pub fn deny(&self, denial: Denial) {
-        let _ = denial;
+        lock(&self.inner.access).deny(denial);
     }
 
     /// Forgets every denial.
-    pub fn allow_all(&self) {}
+    pub fn allow_all(&self) {
+        lock(&self.inner.access).allow_all();
+    }
 
     /// A bearer token that authenticates as `identity` (TokenReview, and requests over sockets).
     pub fn add_token(&self, token: &str, identity: Identity) {
-        let _ = (token, identity);
+        lock(&self.inner.access).add_token(token, identity);
     }
 
-    /// Registers an APIService, named `<version>.<group>`, whose requests go to `backend`.
-    pub fn aggregate(&self, name: &str, backend: Backend) {
-        let _ = (name, backend);
+    /// Registers an APIService, named `<version>.<group>`, whose requests go to `backend`; again, to replace it.
+    ///
+    /// # Errors
+    /// When the name has no group.
+    pub fn aggregate(&self, name: &str, backend: Backend) -> Result<(), Refusal> {
+        let (version, group) = name
+            .split_once('.')
+            .ok_or_else(|| Refusal::bad_request(format!("{name:?} is no <version>.<group>")))?;
+        let now = format!("{:.0}", self.clock().now());
+        self.seed(&aggregate::api_service(group, version, &now))?;
+        lock(&self.inner.backends).insert((group.to_owned(), version.to_owned()), backend);
+        Ok(())
     }
 
     /// PEM of the CA that signs the front proxy's client certificate (also published in the ConfigMap
     /// `kube-system/extension-apiserver-authentication`).
     #[must_use]
     pub fn front_proxy_ca(&self) -> String {
-        String::new()
+        aggregate::front_proxy_ca().to_owned()
+    }
+}
+
+impl Inner {
+    /// Who answers for a group version, if it is an aggregated one.
+    pub(crate) fn backend(&self, group: &str, version: &str) -> Option<Backend> {
+        lock(&self.backends).get(&(group.to_owned(), version.to_owned())).cloned()
     }
 
-    /// Creates or replaces an object as a whole, status included, without HTTP and without a log entry; its namespace
-    /// is created when missing. Answers the stored object.
-    ///
-    /// # Errors
-    /// What the server would refuse: unknown kinds, invalid objects.
-    pub fn seed<K: Serialize>(&self, object: &K) -> Result<Value, Refusal> {
-        serde_json::to_value(object).map_err(|error| Refusal::bad_request(error.to_string()))
+    /// Whether there is an APIService for a group version.
+    pub(crate) fn is_aggregated(&self, group: &str, version: &str) -> bool {
+        self.aggregated_groups().contains(&(group.to_owned(), version.to_owned()))
     }
 
-    /// Reads an object without HTTP; `namespace` is empty for cluster-scoped kinds.
-    #[must_use]
-    pub fn read<K>(&self, namespace: &str, name: &str) -> Option<K>
-    where
-        K: Resource<DynamicType = ()> + DeserializeOwned,
-    {
-        let _ = (namespace, name);
-        None
-    }
-
-    /// Every object of a kind without HTTP, in order of namespace and name; of all namespaces when `namespace` is empty.
-    #[must_use]
-    pub fn all<K>(&self, namespace: &str) -> Vec<K>
-    where
-        K: Resource<DynamicType = ()> + DeserializeOwned,
-    {
-        let _ = namespace;
-        Vec::new()
-    }
-
-    /// Merges a JSON merge patch into an object, status included, without HTTP.
-    ///
-    /// # Errors
-    /// What the server would refuse.
-    pub fn merge<K>(&self, namespace: &str, name: &str, patch: &Value) -> Result<Value, Refusal>
-    where
-        K: Resource<DynamicType = ()>,
-    {
-        let _ = (namespace, name, patch);
-        Err(Refusal::no_route())
-    }
-
-    /// Deletes an object as a client would, without HTTP (finalizers are respected).
-    ///
-    /// # Errors
-    /// When there is no such object.
-    pub fn remove<K>(&self, namespace: &str, name: &str) -> Result<(), Refusal>
-    where
-        K: Resource<DynamicType = ()>,
-    {
-        let _ = (namespace, name);
-        Err(Refusal::no_route())
+    /// Groups and versions of all APIServices, with a backend or without.
+    pub(crate) fn aggregated_groups(&self) -> Vec<(String, String)> {
+        let state = lock(&self.state);
+        let Some(kind) = state.catalog.find("apiregistration.k8s.io", "v1", "apiservices") else {
+            return Vec::new();
+        };
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let services = state.store.list(&kind.stored_in, "");
+        services
+            .map(|(_, service)| (text(&service["spec"]["group"]), text(&service["spec"]["version"])))
+            .collect()
     }
 }

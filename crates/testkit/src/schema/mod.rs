@@ -189,11 +189,6 @@ impl Schema {
         })
     }
 
-    /// The schema of the member that a dotted path names, such as `spec.triggers`.
-    pub(crate) fn at<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Schema> {
-        path.into_iter().try_fold(self, |schema, name| schema.member(name))
-    }
-
     /// The schema of one member of an object.
     pub(crate) fn member(&self, name: &str) -> Option<&Schema> {
         self.properties.get(name).or(match &self.additional {
