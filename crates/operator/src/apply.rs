@@ -186,6 +186,12 @@ impl Object {
         if let Some(paused) = decision.paused.clone() {
             self.status.set(paused);
         }
+        // What the HPA says of itself; nothing is said before it is known, and it never influences Ready.
+        let name = self.status.wanted.hpa_name.clone().unwrap_or_default();
+        let key = ObjectKey::new(&self.handle.key.namespace, &name);
+        if let Some(health) = self.controller.index().health(&key) {
+            self.status.set(health);
+        }
     }
 
     fn write_activity(&mut self, decision: &Decision, situation: &Situation<'_>) {

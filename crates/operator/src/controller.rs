@@ -10,7 +10,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::ScaledObject;
-use keda_core::{conditions, decide::Decision, invariants::Violation};
+use keda_core::{conditions, decide::Decision, hpa, invariants::Violation};
 use keda_scaler::{Environment, Registry};
 use keda_telemetry::metrics;
 use kube::{Client, ResourceExt};
@@ -257,12 +257,16 @@ impl Controller {
         self.index.remove_workload(key);
     }
 
-    /// An HPA's status changes often and means nothing here; a change of what we wrote wakes its owner.
+    /// A change of what we wrote wakes the owner. An HPA's status changes often: what it says about its health is kept
+    /// for the owner's next poll, and wakes nobody.
     pub(crate) fn autoscaler_applied(&self, mut autoscaler: HorizontalPodAutoscaler) {
         let Some(owner) = owner(&autoscaler) else { return };
+        let key = ObjectKey::of(&autoscaler);
+        if let Some(health) = hpa::health(&autoscaler) {
+            self.index.set_health(key.clone(), health);
+        }
         autoscaler.metadata.managed_fields = None;
         autoscaler.status = None;
-        let key = ObjectKey::of(&autoscaler);
         let written = |autoscaler: &HorizontalPodAutoscaler| {
             (
                 autoscaler.spec.clone(),
@@ -317,10 +321,11 @@ impl Controller {
     async fn supervise(self: Arc<Self>, handle: Arc<ObjectHandle>) {
         let mut wait = FIRST_RESTART;
         loop {
-            let task = Object::new(Arc::clone(&self), Arc::clone(&handle));
-            let Err(panic) = AssertUnwindSafe(task.run()).catch_unwind().await else { break };
+            // Boxed, as is the rare report: a thousand tasks wait, and what waits should be small.
+            let task = Box::pin(Object::new(Arc::clone(&self), Arc::clone(&handle)).run());
+            let Err(panic) = AssertUnwindSafe(task).catch_unwind().await else { break };
             self.use_triggers(&handle, None);
-            self.report_panic(&handle, panic_text(panic.as_ref())).await;
+            Box::pin(self.report_panic(&handle, panic_text(panic.as_ref()))).await;
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LAST_RESTART);
         }

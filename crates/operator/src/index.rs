@@ -10,7 +10,7 @@ use std::{
 };
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use keda_api::GroupVersionKindResource;
+use keda_api::{Condition, GroupVersionKindResource};
 use kube::ResourceExt;
 
 use crate::samples::ObjectHandle;
@@ -85,6 +85,8 @@ pub(crate) struct Index {
     objects: RwLock<HashMap<ObjectKey, Arc<ObjectHandle>>>,
     workloads: RwLock<HashMap<WorkloadKey, i32>>,
     autoscalers: RwLock<HashMap<ObjectKey, Arc<HorizontalPodAutoscaler>>>,
+    /// What each HPA says about itself, as a condition; kept apart because it changes more often than the HPA does.
+    health: RwLock<HashMap<ObjectKey, Condition>>,
     /// ScaledObjects whose target does not exist yet, by the workload they wait for.
     awaited: Mutex<HashMap<WorkloadKey, ObjectKey>>,
 }
@@ -140,7 +142,17 @@ impl Index {
         write(&self.autoscalers).insert(key, Arc::new(autoscaler))
     }
 
+    /// How the HPA is doing, if it has said so yet.
+    pub(crate) fn health(&self, key: &ObjectKey) -> Option<Condition> {
+        read(&self.health).get(key).cloned()
+    }
+
+    pub(crate) fn set_health(&self, key: ObjectKey, health: Condition) {
+        write(&self.health).insert(key, health);
+    }
+
     pub(crate) fn remove_autoscaler(&self, key: &ObjectKey) {
+        write(&self.health).remove(key);
         write(&self.autoscalers).remove(key);
     }
 }

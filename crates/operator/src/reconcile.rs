@@ -118,7 +118,8 @@ impl Object {
     fn refuse_unsupported(&mut self) -> Result<(), Failure> {
         let advanced = self.object.spec.advanced.as_ref();
         if advanced.is_some_and(|advanced| advanced.scaling_modifiers.is_some()) {
-            let text = "spec.advanced.scalingModifiers is not supported yet by this version of keda-rs, remove it";
+            let text =
+                "spec.advanced.scalingModifiers is not supported yet by this version of keda-rs, remove it";
             return Err(Failure::new(BAD_TRIGGERS, text));
         }
         if self.object.spec.fallback.is_some() {

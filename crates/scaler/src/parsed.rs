@@ -113,7 +113,16 @@ fn specs(metrics: &[Metric], context: &Context) -> Result<Vec<MetricSpec>, Error
         let spec = MetricSpec::External { name, target_type, target };
         // A trigger that feeds a formula is compared with the formula's target, never with its own.
         if !context.as_metric_source {
-            spec.check().map_err(refused)?;
+            spec.check().map_err(|error| match planned.target_parameter {
+                "" => refused(error),
+                parameter => {
+                    let given = match planned.target {
+                        Target::Integer(target) => target.to_string(),
+                        Target::Float(target) => target.to_string(),
+                    };
+                    refused(error).context(format!("parameter {parameter:?} value {given:?}"))
+                }
+            })?;
         }
         Ok(spec)
     };

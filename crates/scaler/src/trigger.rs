@@ -79,6 +79,8 @@ pub struct Metric {
     pub name: String,
     /// What the HPA compares with.
     pub target: Target,
+    /// The parameter that sets the target, for errors that say what to change.
+    pub target_parameter: &'static str,
     /// The trigger is active while the value is above this, strictly.
     pub activation: f64,
 }
@@ -86,7 +88,13 @@ pub struct Metric {
 impl Metric {
     /// A metric that is active above 0.
     pub fn new(name: impl Into<String>, target: impl Into<Target>) -> Self {
-        Self { name: name.into(), target: target.into(), activation: 0.0 }
+        Self { name: name.into(), target: target.into(), target_parameter: "", activation: 0.0 }
+    }
+
+    /// The same, with the name of the parameter that sets the target.
+    pub fn targeted_by(mut self, parameter: &'static str) -> Self {
+        self.target_parameter = parameter;
+        self
     }
 
     /// The same, active above `activation`.

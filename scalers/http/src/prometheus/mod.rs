@@ -38,7 +38,8 @@ impl keda_scaler::Trigger for Trigger {
                 "{cloud} is not supported yet by the prometheus trigger"
             )));
         }
-        Ok(vec![Metric::new("prometheus", config.threshold).activation(config.activation_threshold)])
+        let metric = Metric::new("prometheus", config.threshold).targeted_by("threshold");
+        Ok(vec![metric.activation(config.activation_threshold)])
     }
 
     fn notices(config: &Config, _: &Context) -> Vec<Notice> {
