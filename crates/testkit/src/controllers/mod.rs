@@ -1,16 +1,23 @@
 //! The parts of kube-controller-manager that scaling needs, as clients of an API server (this one or another).
 //!
-//! Each controller is a future that runs until it is dropped or its token is cancelled.
+//! Each controller is a future that runs until it is dropped or its token is cancelled. They go through the API like
+//! anybody else, so a test's faults and log see them; give them a client of their own user.
+
+mod hpa;
+mod workloads;
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
+
+pub use hpa::Options as HpaOptions;
 
 /// How workloads roll out.
 #[derive(Clone, Debug)]
 pub struct Rollout {
-    /// From a change of `spec.replicas` until `status` shows it.
+    /// From a change of the spec until `status` shows it.
     pub delay: Duration,
     /// Whether Pod objects are created and deleted too, owned by the workload itself (there are no ReplicaSets here).
     pub pods: bool,
@@ -22,41 +29,21 @@ impl Default for Rollout {
     }
 }
 
-/// Options of the HPA controller; the defaults are kube-controller-manager's.
-#[derive(Clone, Debug)]
-pub struct HpaOptions {
-    /// `--horizontal-pod-autoscaler-sync-period`.
-    pub sync_period: Duration,
-    /// `--horizontal-pod-autoscaler-tolerance`.
-    pub tolerance: f64,
-    /// `--horizontal-pod-autoscaler-downscale-stabilization`.
-    pub downscale_stabilization: Duration,
-}
-
-impl Default for HpaOptions {
-    fn default() -> Self {
-        Self {
-            sync_period: Duration::from_secs(15),
-            tolerance: 0.1,
-            downscale_stabilization: Duration::from_secs(300),
-        }
-    }
-}
-
 /// Makes the status of Deployments follow their `spec.replicas`.
 pub async fn deployments(client: Client, rollout: Rollout, shutdown: CancellationToken) {
-    let _ = (client, rollout);
-    shutdown.cancelled().await;
+    let follow = workloads::follow::<Deployment>(client, rollout);
+    shutdown.run_until_cancelled_owned(follow).await;
 }
 
 /// Makes the status of StatefulSets follow their `spec.replicas`.
 pub async fn stateful_sets(client: Client, rollout: Rollout, shutdown: CancellationToken) {
-    let _ = (client, rollout);
-    shutdown.cancelled().await;
+    let follow = workloads::follow::<StatefulSet>(client, rollout);
+    shutdown.run_until_cancelled_owned(follow).await;
 }
 
-/// Scales the targets of HorizontalPodAutoscalers by their external metrics.
+/// Scales the targets of HorizontalPodAutoscalers by their external metrics, as the controller of Kubernetes does it
+/// (`pkg/controller/podautoscaler`), with behavior, stabilization and tolerance. Other kinds of metrics are reported
+/// as not available.
 pub async fn horizontal_pod_autoscalers(client: Client, options: HpaOptions, shutdown: CancellationToken) {
-    let _ = (client, options);
-    shutdown.cancelled().await;
+    shutdown.run_until_cancelled_owned(hpa::run(client, options)).await;
 }
