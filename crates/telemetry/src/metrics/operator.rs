@@ -189,14 +189,6 @@ impl Operator {
         trigger.with(|labels| self.errors.series(labels));
     }
 
-    /// [`Operator::trigger_failed`] for `Some`, [`Operator::trigger_succeeded`] for `None`.
-    pub fn trigger_error(&self, trigger: &Trigger<'_>, error: Option<()>) {
-        match error {
-            Some(()) => self.trigger_failed(trigger),
-            None => self.trigger_succeeded(trigger),
-        }
-    }
-
     /// An empty answer. `resource_type`: `scaledobject` or `scaledjob`.
     pub fn empty_response(
         &self,
@@ -223,14 +215,6 @@ impl Operator {
     /// The object met none: its count of errors is shown, at zero when there were none.
     pub fn object_succeeded(&self, namespace: &str, name: &str) {
         self.object_errors.series(&[namespace, name]);
-    }
-
-    /// [`Operator::object_failed`] for `Some`, [`Operator::object_succeeded`] for `None`.
-    pub fn object_error(&self, namespace: &str, name: &str, error: Option<()>) {
-        match error {
-            Some(()) => self.object_failed(namespace, name),
-            None => self.object_succeeded(namespace, name),
-        }
     }
 
     /// Whether the object is paused.
