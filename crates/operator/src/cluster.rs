@@ -183,6 +183,11 @@ async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Re
     answer.unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer in time".into())))
 }
 
+/// Whether the server may well take the same request later.
+pub(crate) fn is_temporary(error: &kube::Error) -> bool {
+    worth_another_try(error).is_some()
+}
+
 /// `Some` with the server's own Retry-After when another try can help.
 fn worth_another_try(error: &kube::Error) -> Option<Duration> {
     match error {

@@ -23,13 +23,16 @@ use crate::{
     controller::Controller,
     events::{self, Notice, Said},
     index::ObjectKey,
+    reconcile::End,
     samples::{Input, ObjectHandle, TriggerSet},
     status::Ledger,
 };
 
-/// The first wait after a failed reconcile; it doubles up to [`LAST_RETRY`].
+/// The first wait after a failed reconcile; it doubles up to [`LAST_RETRY`], or [`LAST_UNLUCKY_RETRY`] where only the
+/// API server was in the way.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(300);
+const LAST_UNLUCKY_RETRY: Duration = Duration::from_secs(20);
 /// How long a failing trigger's credentials are used before they are read again.
 const REREAD_AFTER: Duration = Duration::from_secs(10);
 /// Upstream's default for `pollingInterval`.
@@ -163,18 +166,20 @@ impl Object {
                         error = %error,
                         "the object could not be finalized, trying again"
                     );
-                    self.retry_later();
+                    self.retry_later(LAST_UNLUCKY_RETRY);
                     ControlFlow::Continue(())
                 }
             };
         }
-        if self.reconcile().await {
-            self.failures = 0;
-            self.retry_at = None;
-            // A reconcile starts the loop anew: the first check is immediate.
-            self.next_poll = self.ready.is_some().then(Instant::now);
-        } else {
-            self.retry_later();
+        match self.reconcile().await {
+            End::Good => {
+                self.failures = 0;
+                self.retry_at = None;
+                // A reconcile starts the loop anew: the first check is immediate.
+                self.next_poll = self.ready.is_some().then(Instant::now);
+            }
+            End::Bad => self.retry_later(LAST_RETRY),
+            End::Unlucky => self.retry_later(LAST_UNLUCKY_RETRY),
         }
         ControlFlow::Continue(())
     }
@@ -214,8 +219,8 @@ impl Object {
         }
     }
 
-    fn retry_later(&mut self) {
-        let wait = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(self.failures)).min(LAST_RETRY);
+    fn retry_later(&mut self, longest: Duration) {
+        let wait = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(self.failures)).min(longest);
         self.failures = self.failures.saturating_add(1);
         // Up to a quarter more, differently for each object.
         let jitter = wait.mul_f64(0.25 * self.phase(u64::from(self.failures)));

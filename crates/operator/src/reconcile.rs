@@ -22,7 +22,7 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    cluster::{self, retry},
+    cluster::{self, is_conflict, retry},
     events::Notice,
     object::{Object, Prepared},
 };
@@ -31,6 +31,8 @@ use crate::{
 pub(crate) struct Failure {
     what: &'static str,
     error: String,
+    /// The API server could not do it now; nobody has to change anything.
+    temporary: bool,
 }
 
 impl fmt::Display for Failure {
@@ -45,11 +47,11 @@ impl Failure {
         reason = "called with the error itself, as map_err hands it over"
     )]
     fn new(what: &'static str, error: impl ToString) -> Self {
-        Failure { what, error: error.to_string() }
+        Failure { what, error: error.to_string(), temporary: false }
     }
 
     fn api(what: &'static str, error: &kube::Error) -> Self {
-        Failure { what, error: cluster::words(error) }
+        Failure { what, error: cluster::words(error), temporary: cluster::is_temporary(error) }
     }
 }
 
@@ -60,6 +62,16 @@ const BAD_BOUNDS: &str = "ScaledObject doesn't have correct Idle/Min/Max Replica
 const BAD_TRIGGERS: &str = "ScaledObject doesn't have correct triggers specification";
 const BAD_HPA: &str = "failed to ensure HPA is correctly created for ScaledObject";
 
+/// How a reconcile ended, for the task that decides on the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Good,
+    /// Something is wrong that somebody has to change, as far as can be seen.
+    Bad,
+    /// The API server could not do it now.
+    Unlucky,
+}
+
 /// A good end of a reconcile.
 enum Outcome {
     Scaling(Prepared),
@@ -67,32 +79,32 @@ enum Outcome {
 }
 
 impl Object {
-    /// Brings the cluster in line with the object; false when that failed and must be tried again.
-    pub(crate) async fn reconcile(&mut self) -> bool {
+    /// Brings the cluster in line with the object.
+    pub(crate) async fn reconcile(&mut self) -> End {
         self.status.wanted.conditions.get_or_insert_default().initialise();
         let outcome = self.prepare().await;
         self.status.set(conditions::no_fallback());
-        let good = match outcome {
+        let end = match outcome {
             Ok(Outcome::Scaling(prepared)) => {
                 self.becomes_ready();
                 self.controller.use_triggers(&self.handle, Some(Arc::clone(&prepared.triggers)));
                 self.ready = Some(prepared);
                 // The poll that follows at once writes the status together with its own findings.
-                return true;
+                return End::Good;
             }
             Ok(Outcome::Paused) => {
                 self.stop_polling();
                 self.set_ready(conditions::ready_paused());
-                true
+                End::Good
             }
             Err(failure) => {
                 self.stop_polling();
                 self.becomes_failed(&failure);
-                false
+                if failure.temporary { End::Unlucky } else { End::Bad }
             }
         };
         self.flush_status().await;
-        good
+        end
     }
 
     async fn prepare(&mut self) -> Result<Outcome, Failure> {
@@ -134,7 +146,31 @@ impl Object {
     /// Finalizer and label in one patch, which carries only them (core.md §12 row 3: generation stays 1).
     async fn ensure_metadata(&mut self) -> Result<(), Failure> {
         const WHAT: &str = "failed to update the ScaledObject's finalizer and label";
+        const ATTEMPTS: usize = 3;
+        let api: Api<keda_api::ScaledObject> =
+            Api::namespaced(self.controller.client(), &self.handle.key.namespace);
         let name = self.name();
+        for attempt in 1..=ATTEMPTS {
+            let Some(change) = self.metadata_change(&name) else { break };
+            let patch = Patch::Merge(json!({ "metadata": change }));
+            let written = retry(async || api.patch(&name, &PatchParams::default(), &patch).await).await;
+            let object = match written {
+                // A user wrote at the same moment: go on with the object as it is now.
+                Err(error) if is_conflict(&error) && attempt < ATTEMPTS => retry(|| api.get(&name)).await,
+                written => written,
+            };
+            let object = object.map_err(|error| Failure::api(WHAT, &error))?;
+            if object.metadata.uid.as_deref() != Some(self.handle.uid.as_str()) {
+                // Deleted and created again under our hands: the watch reports it, and this task ends.
+                return Err(Failure::new(WHAT, "the object was replaced by another of its name"));
+            }
+            self.adopt(object);
+        }
+        Ok(())
+    }
+
+    /// What finalizers and labels lack.
+    fn metadata_change(&self, name: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
         let metadata = &self.object.metadata;
         let mut change = serde_json::Map::new();
         let finalizers = metadata.finalizers.clone().unwrap_or_default();
@@ -144,20 +180,10 @@ impl Object {
             // The list is replaced as a whole, so nobody else may have changed it meanwhile.
             change.insert("resourceVersion".into(), json!(metadata.resource_version));
         }
-        if self.object.labels().get(keys::SCALED_OBJECT_NAME) != Some(&name) {
+        if self.object.labels().get(keys::SCALED_OBJECT_NAME).map(String::as_str) != Some(name) {
             change.insert("labels".into(), json!({ keys::SCALED_OBJECT_NAME: name }));
         }
-        if change.is_empty() {
-            return Ok(());
-        }
-        let api: Api<keda_api::ScaledObject> =
-            Api::namespaced(self.controller.client(), &self.handle.key.namespace);
-        let patch = Patch::Merge(json!({ "metadata": change }));
-        let object = retry(async || api.patch(&name, &PatchParams::default(), &patch).await)
-            .await
-            .map_err(|error| Failure::api(WHAT, &error))?;
-        self.adopt(object);
-        Ok(())
+        (!change.is_empty()).then_some(change)
     }
 
     /// Ready, unless the last poll found triggers failing: then the next poll, which follows at once, decides. Ready

@@ -3,7 +3,7 @@
 //! One watch a kind and namespace. Workloads and HPAs are decoded into the few fields that are used. A watch that
 //! ends is restarted with backoff by `kube::runtime::watcher`; a re-list reports what vanished meanwhile.
 
-use std::{collections::HashMap, collections::HashSet, fmt::Debug, pin::pin, sync::Arc};
+use std::{collections::HashMap, collections::HashSet, fmt::Debug, pin::pin, sync::Arc, time::Duration};
 
 use futures::TryStreamExt;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -12,7 +12,7 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{ApiResource, Object, PartialObjectMeta},
     core::NotUsed,
-    runtime::{WatchStreamExt, watcher},
+    runtime::{WatchStreamExt, utils::Backoff, watcher},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
@@ -145,7 +145,7 @@ where
     tokio::spawn(async move {
         let mut known: HashSet<ObjectKey> = HashSet::new();
         let mut listed: HashSet<ObjectKey> = HashSet::new();
-        let mut changes = pin!(changes.default_backoff());
+        let mut changes = pin!(changes.backoff(Patience::default()));
         loop {
             let next = tokio::select! {
                 biased;
@@ -155,7 +155,10 @@ where
             match next {
                 Ok(Some(watcher::Event::Init)) => listed.clear(),
                 Ok(Some(watcher::Event::InitApply(object))) => {
-                    listed.insert(ObjectKey::of(&object));
+                    let key = ObjectKey::of(&object);
+                    // Known already: should this list break off, the next one may lack it.
+                    known.insert(key.clone());
+                    listed.insert(key);
                     apply(Change::Applied(object));
                 }
                 Ok(Some(watcher::Event::InitDone)) => {
@@ -182,6 +185,41 @@ where
         }
     });
     receiver
+}
+
+/// How long a watch waits before it is begun again after an error.
+///
+/// The operator has a handful of watches, and while one is away it is blind: it waits seconds, not the half minutes
+/// with which client-go spares the server from its thousands of clients.
+struct Patience {
+    next: Duration,
+}
+
+impl Patience {
+    const FIRST: Duration = Duration::from_millis(500);
+    const LAST: Duration = Duration::from_secs(5);
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { next: Self::FIRST }
+    }
+}
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = self.next;
+        self.next = (wait * 2).min(Self::LAST);
+        Some(wait)
+    }
+}
+
+impl Backoff for Patience {
+    fn reset(&mut self) {
+        self.next = Self::FIRST;
+    }
 }
 
 async fn wait(receivers: Vec<watch::Receiver<bool>>) {

@@ -6,6 +6,7 @@ use keda_api::AuthenticationRef;
 use keda_auth::{Resolved, Scope};
 use keda_scaler::kube::Reader as _;
 
+use super::triggers::Fault;
 use crate::{cluster::Target, object::Object, reader::Reader};
 
 /// Resolves the credentials of one reconcile of one object.
@@ -40,16 +41,17 @@ impl Credentials {
     ///
     /// # Errors
     /// What to tell the user: which variable, from which object.
-    pub(super) async fn container_env(&self) -> Result<BTreeMap<String, String>, String> {
+    pub(super) async fn container_env(&self) -> Result<BTreeMap<String, String>, Fault> {
         let Some((gvkr, name)) = &self.scope.target else { return Ok(BTreeMap::new()) };
         let namespace = &self.scope.namespace;
-        let template =
-            self.reader.pod_template(gvkr, namespace, name).await.map_err(|error| error.to_string())?;
+        let template = self
+            .reader
+            .pod_template(gvkr, namespace, name)
+            .await
+            .map_err(|error| Fault { temporary: error.temporary, text: error.to_string() })?;
         // A target without containers has no environment; upstream goes on without one too.
         let Some(template) = template else { return Ok(BTreeMap::new()) };
         let container = self.scope.env_source_container.as_deref();
-        keda_auth::container_env(&template, container, namespace, self.reader.as_ref())
-            .await
-            .map_err(|error| error.to_string())
+        Ok(keda_auth::container_env(&template, container, namespace, self.reader.as_ref()).await?)
     }
 }

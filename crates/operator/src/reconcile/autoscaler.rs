@@ -9,7 +9,7 @@ use kube::{
 
 use super::{BAD_HPA, Failure};
 use crate::{
-    cluster::{self, Target, is_conflict, is_not_found, retry},
+    cluster::{Target, is_conflict, is_not_found, retry},
     index::ObjectKey,
     object::Object,
     samples::TriggerSet,
@@ -133,7 +133,7 @@ impl Object {
         match retry(async || api.delete(name, &DeleteParams::default()).await).await {
             Ok(_) => Ok(()),
             Err(error) if is_not_found(&error) => Ok(()),
-            Err(error) => Err(Failure { what: BAD_HPA, error: cluster::words(&error) }),
+            Err(error) => Err(Failure::api(BAD_HPA, &error)),
         }
     }
 

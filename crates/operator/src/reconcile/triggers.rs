@@ -14,6 +14,19 @@ use crate::{
     samples::{TriggerSet, TriggerSlot},
 };
 
+/// Why one trigger cannot be built.
+pub(super) struct Fault {
+    pub(super) text: String,
+    /// The API server could not be asked now.
+    pub(super) temporary: bool,
+}
+
+impl From<keda_auth::Error> for Fault {
+    fn from(error: keda_auth::Error) -> Self {
+        Fault { temporary: error.temporary(), text: error.to_string() }
+    }
+}
+
 impl Object {
     /// What holds for triggers of any type (core.md §1.8, row triggers; upstream's texts).
     pub(super) fn check_triggers(&mut self) -> Result<(), Failure> {
@@ -30,6 +43,7 @@ impl Object {
         let credentials = Credentials::of(self, target);
         let mut slots = Vec::with_capacity(object.spec.triggers.len());
         let mut faults = Vec::new();
+        let mut temporary = false;
         for (index, trigger) in object.spec.triggers.iter().enumerate() {
             match self.build_trigger(&object, index, trigger, &credentials).await {
                 Ok(parsed) => {
@@ -42,10 +56,11 @@ impl Object {
                         scaledObject.Name = self.handle.key.name,
                         trigger = index,
                         r#type = trigger.r#type,
-                        error = fault,
+                        error = fault.text,
                         "error building a trigger"
                     );
-                    faults.push(format!("trigger {index} ({}): {fault}", trigger.r#type));
+                    faults.push(format!("trigger {index} ({}): {}", trigger.r#type, fault.text));
+                    temporary |= fault.temporary;
                 }
             }
         }
@@ -54,7 +69,7 @@ impl Object {
         }
         let text = faults.join("\n");
         self.announce(Notice::warning("KEDAScalerFailed", text.clone()));
-        Err(Failure::new(BAD_HPA, text))
+        Err(Failure { what: BAD_HPA, error: text, temporary })
     }
 
     async fn build_trigger(
@@ -63,17 +78,14 @@ impl Object {
         index: usize,
         trigger: &ScaleTrigger,
         credentials: &Credentials,
-    ) -> Result<Parsed, String> {
+    ) -> Result<Parsed, Fault> {
         let registry = self.controller.registry();
-        let resolved = credentials
-            .resolve(trigger.authentication_ref.as_ref())
-            .await
-            .map_err(|error| error.to_string())?;
+        let resolved = credentials.resolve(trigger.authentication_ref.as_ref()).await?;
         let env = if registry.needs_env(&trigger.r#type, &trigger.metadata) {
-            credentials
-                .container_env()
-                .await
-                .map_err(|error| format!("error resolving secrets for ScaleTarget: {error}"))?
+            credentials.container_env().await.map_err(|mut fault| {
+                fault.text.insert_str(0, "error resolving secrets for ScaleTarget: ");
+                fault
+            })?
         } else {
             BTreeMap::new()
         };
@@ -90,8 +102,9 @@ impl Object {
             pod_identity: resolved.pod_identity,
         };
         let parameters = Parameters { metadata: trigger.metadata.clone(), auth: resolved.params, env };
-        let parsed =
-            registry.parse(&trigger.r#type, &parameters, &context).map_err(|error| error.to_string())?;
+        let parsed = registry
+            .parse(&trigger.r#type, &parameters, &context)
+            .map_err(|error| Fault { text: error.to_string(), temporary: false })?;
         for notice in parsed.notices() {
             let asked = self.controller.options().announce_unexpected_parameters;
             if notice.kind == NoticeKind::Unread && !asked {
