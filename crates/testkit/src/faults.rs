@@ -3,8 +3,17 @@
 //! A test hands out faults ("the next two status patches answer 409") or turns on random ones with a seed that
 //! replays. Rules are tried in the order they were given; the first that matches answers the request instead of the
 //! server. Nothing here touches stored objects.
+//!
+//! Random faults are drawn from the seed, the user, what the request does, and how often it was done before. The n-th
+//! patch of an object by a user thus meets the same fate in each run, however clients with random backoff interleave.
 
-use std::{fmt, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Mutex,
+    time::Duration,
+};
 
 use crate::{record::Recorded, refusal::Refusal, sync::lock};
 
@@ -62,7 +71,9 @@ struct State {
     rules: Vec<Rule>,
     latency: Duration,
     rates: Rates,
-    random: Random,
+    seed: u64,
+    /// How often each thing was done, by the hash of what it is.
+    done: HashMap<u64, u64>,
 }
 
 /// The faults of one server.
@@ -105,10 +116,11 @@ impl Faults {
         lock(&self.state).latency = latency;
     }
 
-    /// Random faults. The same seed and the same order of requests give the same faults.
+    /// Random faults; the same seed gives the same faults to the same doings.
     pub fn random(&self, seed: u64, rates: Rates) {
         let mut state = lock(&self.state);
-        state.random = Random::new(seed);
+        state.seed = seed;
+        state.done.clear();
         state.rates = rates;
     }
 
@@ -125,10 +137,11 @@ impl Faults {
 
     pub(crate) fn judge(&self, request: &Recorded) -> Verdict {
         let mut state = lock(&self.state);
-        let mut delay = state.latency;
         let rates = state.rates;
+        let mut random = state.draw(&(&request.user, request.verb, &request.path));
+        let mut delay = state.latency;
         if !rates.latency.is_zero() {
-            delay += rates.latency.mul_f64(state.random.fraction());
+            delay += rates.latency.mul_f64(random.fraction());
         }
         let hit = state.rules.iter_mut().find(|rule| rule.left > 0 && (rule.matches)(request));
         if let Some(rule) = hit {
@@ -137,35 +150,46 @@ impl Faults {
             state.rules.retain(|rule| rule.left > 0);
             return Verdict { delay, fault };
         }
-        let fault = state.random_fault(request);
-        Verdict { delay, fault }
+        Verdict { delay, fault: rates.fault(&mut random, request.is_write()) }
     }
 
     /// Whether a watch ends after the event it just sent.
-    pub(crate) fn drops_watch(&self) -> bool {
+    pub(crate) fn drops_watch(&self, watch: &str) -> bool {
         let mut state = lock(&self.state);
         let rate = state.rates.drop_watch;
-        state.random.happens(rate)
+        state.draw(&("drop", watch)).happens(rate)
     }
 
     /// Whether a new watch finds its history gone.
-    pub(crate) fn expires_watch(&self) -> bool {
+    pub(crate) fn expires_watch(&self, watch: &str) -> bool {
         let mut state = lock(&self.state);
         let rate = state.rates.expire;
-        state.random.happens(rate)
+        state.draw(&("expire", watch)).happens(rate)
     }
 }
 
 impl State {
-    fn random_fault(&mut self, request: &Recorded) -> Option<Fault> {
-        let rates = self.rates;
-        if self.random.happens(rates.disconnect) {
+    /// The dice of one doing.
+    fn draw(&mut self, what: &impl Hash) -> Random {
+        let mut hasher = DefaultHasher::new();
+        self.seed.hash(&mut hasher);
+        what.hash(&mut hasher);
+        let what = hasher.finish();
+        let times = self.done.entry(what).or_default();
+        *times += 1;
+        Random::new(what.wrapping_add(times.wrapping_mul(0xD129_0D3B_3A9C_8E15)))
+    }
+}
+
+impl Rates {
+    fn fault(&self, random: &mut Random, is_write: bool) -> Option<Fault> {
+        if random.happens(self.disconnect) {
             Some(Fault::Disconnect)
-        } else if request.is_write() && self.random.happens(rates.conflict) {
+        } else if is_write && random.happens(self.conflict) {
             Some(Fault::Conflict)
-        } else if self.random.happens(rates.too_many_requests) {
+        } else if random.happens(self.too_many_requests) {
             Some(Fault::TooManyRequests { retry_after: 1 })
-        } else if self.random.happens(rates.internal) {
+        } else if random.happens(self.internal) {
             Some(Fault::Internal)
         } else {
             None

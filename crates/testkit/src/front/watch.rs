@@ -37,6 +37,8 @@ const LONGEST: Duration = Duration::from_secs(30 * 60);
 
 struct Watch {
     server: Arc<Inner>,
+    /// Who watches what: random faults go by it.
+    identity: String,
     resource: Arc<Resource>,
     namespace: String,
     selection: Selection,
@@ -71,7 +73,8 @@ pub(super) fn open(
     }
     let timeout = query.number("timeoutSeconds")?.map_or(LONGEST, Duration::from_secs);
     let now = Instant::now();
-    let expires = server.faults.expires_watch();
+    let identity = format!("{} {}", asked.identity.user, target.resource());
+    let expires = server.faults.expires_watch(&identity);
     let mut state = lock(&server.state);
     let current = state.store.revision();
     if from > current {
@@ -79,6 +82,7 @@ pub(super) fn open(
     }
     let mut watch = Watch {
         server: Arc::clone(server),
+        identity,
         resource: Arc::clone(resource),
         namespace: target.namespace.clone(),
         selection,
@@ -162,7 +166,7 @@ impl Watch {
             Err(lost) => self.expire(lost),
             Ok((changes, position)) => {
                 for change in &changes {
-                    if self.see(change) && self.server.faults.drops_watch() {
+                    if self.see(change) && self.server.faults.drops_watch(&self.identity) {
                         self.ended = true;
                         return;
                     }
