@@ -175,13 +175,6 @@ impl Controller {
             report.condition("AbleToScale", true, "SucceededRescale", &message);
             report.rescaled();
             self.with_history(autoscaler, |history| history.scaled(current, desired, Instant::now()));
-        } else if current != 0 {
-            report.condition(
-                "AbleToScale",
-                true,
-                "ReadyForNewScale",
-                "recommended size matches current size",
-            );
         }
         report.desired_replicas(desired);
         Ok(())

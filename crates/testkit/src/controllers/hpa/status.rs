@@ -51,9 +51,9 @@ impl Report {
     }
 
     pub(super) fn limited(&mut self, limited: &Limited) {
-        if let Some((reason, message)) = limited.stabilized {
-            self.condition("AbleToScale", true, reason, message);
-        }
+        let (reason, message) =
+            limited.stabilized.unwrap_or(("ReadyForNewScale", "recommended size matches current size"));
+        self.condition("AbleToScale", true, reason, message);
         match limited.why {
             Some((reason, message)) => self.condition("ScalingLimited", true, reason, message),
             None => self.condition(
