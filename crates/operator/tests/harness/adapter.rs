@@ -1,10 +1,12 @@
 //! The external metrics API without sockets: the HPA controller's question goes straight to the operator's `Metrics`.
 //!
-//! The real adapter is tested in its own crate and end to end; here it would only be in the way of virtual time.
+//! The real adapter is tested in its own crate and end to end; here it would only be in the way of virtual time. Like it,
+//! this one answers from the last good value while the operator is away.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -16,15 +18,26 @@ use tower::{Service, service_fn};
 
 /// Whose metrics are served; nobody's while the operator is away.
 #[derive(Clone, Default)]
-pub(crate) struct Serving(Arc<Mutex<Option<Metrics>>>);
+pub(crate) struct Serving(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    metrics: Option<Metrics>,
+    /// By path: namespace and metric, and the selector, which holds the object's name.
+    last_good: HashMap<String, String>,
+}
 
 impl Serving {
     pub(crate) fn set(&self, metrics: Option<Metrics>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+        self.lock().metrics = metrics;
     }
 
     pub(crate) fn get(&self) -> Option<Metrics> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().metrics.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,23 +70,32 @@ async fn answer(serving: &Serving, uri: &http::Uri) -> Response<Full<Bytes>> {
     let Some(name) = name else {
         return failure(StatusCode::INTERNAL_SERVER_ERROR, "scaledObject name is not specified");
     };
+    let question = uri.to_string();
     let Some(metrics) = serving.get() else {
-        return failure(StatusCode::SERVICE_UNAVAILABLE, "the operator is away");
+        return match serving.lock().last_good.get(&question) {
+            Some(value) => good(metric, value),
+            None => failure(StatusCode::SERVICE_UNAVAILABLE, "the operator is away"),
+        };
     };
     match metrics.get(namespace, name, metric).await {
-        Ok(value) => respond(
-            StatusCode::OK,
-            &json!({
-                "kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {},
-                "items": [{
-                    "metricName": metric, "metricLabels": null, "timestamp": "2026-01-01T00:00:00Z",
-                    "value": value.quantity.to_string(),
-                }],
-            }),
-        ),
+        Ok(value) => {
+            let value = value.quantity.to_string();
+            serving.lock().last_good.insert(question, value.clone());
+            good(metric, &value)
+        }
         Err(missing @ Missing::Source(_)) => failure(StatusCode::INTERNAL_SERVER_ERROR, &missing.to_string()),
         Err(missing) => failure(StatusCode::NOT_FOUND, &missing.to_string()),
     }
+}
+
+fn good(metric: &str, value: &str) -> Response<Full<Bytes>> {
+    let list = json!({
+        "kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {},
+        "items": [{
+            "metricName": metric, "metricLabels": null, "timestamp": "2026-01-01T00:00:00Z", "value": value,
+        }],
+    });
+    respond(StatusCode::OK, &list)
 }
 
 fn failure(code: StatusCode, message: &str) -> Response<Full<Bytes>> {
