@@ -15,6 +15,8 @@ use crate::{
     serve_metrics::Metrics,
 };
 
+/// How long open calls may take to end after a shutdown: less than it takes to hand the lease over in time.
+const CALLS: Duration = Duration::from_secs(1);
 /// How long tasks may take to end after a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -106,36 +108,39 @@ async fn lead(
         trigger_authentication_selector: options.trigger_authentication_selector.clone(),
         cluster_object_namespace: options.cluster_object_namespace.clone(),
     };
+    let controller = Controller::new(options.controller.clone(), scope, dependencies);
+    if shutdown.run_until_cancelled(controller.start(shutdown)).await.is_some() {
+        // Only now: an operator that knows no object yet would deny them all, and adapters would forget their values.
+        tracing::info!(logger = "setup", "watches are in sync, scaling");
+        let served =
+            serve(options, certificates, Metrics::new(Arc::clone(&controller)), health, shutdown).await;
+        // A failure must not leave half an operator running.
+        shutdown.cancel();
+        served?;
+    }
+    let _late = tokio::time::timeout(DRAIN, controller.stopped()).await;
+    Ok(())
+}
+
+/// Serves the metrics service until the shutdown, and open calls for a little longer.
+async fn serve(
+    options: &Options,
+    certificates: Folder,
+    metrics: Metrics,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
     let address = options.metrics_service_address;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
-    let acceptor = Acceptor::new(
-        certificates,
-        &Policy::service(|name| std::env::var(name).ok()),
-        ClientAuth::Required,
-        keda_tls::Protocols::Http2,
-    );
-    let controller = Controller::new(options.controller.clone(), scope, dependencies);
-    let service = MetricsServiceServer::new(Metrics::new(Arc::clone(&controller)));
+    health.working();
+    let policy = Policy::service(|name| std::env::var(name).ok());
+    let acceptor = Acceptor::new(certificates, &policy, ClientAuth::Required, keda_tls::Protocols::Http2);
     let served = tonic::transport::Server::builder()
-        .add_service(service)
+        .add_service(MetricsServiceServer::new(metrics))
         .serve_with_incoming_shutdown(Incoming::new(listener, acceptor), shutdown.clone().cancelled_owned());
-    let worked = async {
-        if shutdown.run_until_cancelled(controller.start(shutdown)).await.is_some() {
-            health.working();
-            tracing::info!(logger = "setup", "watches are in sync, scaling");
-        }
-        shutdown.cancelled().await;
-        let _late = tokio::time::timeout(DRAIN, controller.stopped()).await;
-    };
-    tokio::pin!(worked);
     tokio::select! {
-        served = served => {
-            // Either the shutdown, or a failure that must not leave half an operator running.
-            shutdown.cancel();
-            worked.await;
-            served.map_err(Error::from)
-        }
-        () = &mut worked => Ok(()),
+        served = served => served.map_err(Error::from),
+        () = async { shutdown.cancelled().await; tokio::time::sleep(CALLS).await } => Ok(()),
     }
 }
 

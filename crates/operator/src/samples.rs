@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,8 @@ pub(crate) struct ObjectHandle {
     pub(crate) inbox: watch::Sender<Input>,
     /// The triggers in use; `None` until the first good reconcile, while paused, and while the object is not valid.
     triggers: ArcSwapOption<TriggerSet>,
+    /// Whether the first reconcile has come to an end, whichever.
+    settled: AtomicBool,
     latest: Mutex<HashMap<String, Sample>>,
 }
 
@@ -52,6 +57,7 @@ impl ObjectHandle {
             uid,
             inbox: watch::Sender::new(Input { object, nudges: 0, gone: false }),
             triggers: ArcSwapOption::empty(),
+            settled: AtomicBool::new(false),
             latest: Mutex::default(),
         }
     }
@@ -71,6 +77,11 @@ impl ObjectHandle {
         self.inbox.send_modify(|input| input.gone = true);
     }
 
+    /// Whether [`ObjectHandle::triggers`] means something yet: right after a start nothing is known of the object.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
     pub(crate) fn triggers(&self) -> Option<Arc<TriggerSet>> {
         self.triggers.load_full()
     }
@@ -83,6 +94,7 @@ impl ObjectHandle {
             None => latest.clear(),
         }
         self.triggers.store(triggers);
+        self.settled.store(true, Ordering::Release);
     }
 
     /// Keeps what a trigger answered.

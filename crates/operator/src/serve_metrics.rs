@@ -32,6 +32,10 @@ pub enum Missing {
     /// No such ScaledObject, or it has no triggers to ask at present (paused, not valid).
     #[error("error getting scalers {0}")]
     Object(String),
+    /// The object is there and was not looked at yet: this process has just started. Not an answer, so whoever has an
+    /// older one goes on with it.
+    #[error("scaledobject {0} was not reconciled yet, the operator has just started")]
+    NotYet(ObjectKey),
     /// The object has no such metric.
     #[error("no matching metrics found for {0}")]
     Metric(String),
@@ -64,9 +68,11 @@ impl Metrics {
             return Err(Missing::Object(format!("scaledobjects.keda.sh {name:?} not found")));
         };
         let Some(triggers) = handle.triggers() else {
-            return Err(Missing::Object(format!(
-                "scaledobject {key} is paused, not valid, or not reconciled yet"
-            )));
+            return Err(if handle.is_settled() {
+                Missing::Object(format!("scaledobject {key} is paused or not valid"))
+            } else {
+                Missing::NotYet(key)
+            });
         };
         let reading = self.reading(&handle, &triggers, metric).await?;
         match reading {
@@ -134,6 +140,7 @@ impl Metrics {
                 // Upstream answers Unknown to everything; its adapter shows the text of either code.
                 Missing::Object(_) | Missing::Metric(_) => Status::not_found(text),
                 Missing::Source(_) => Status::unknown(text),
+                Missing::NotYet(_) => Status::unavailable(text),
             }
         })?;
         let now = self.controller.now();
