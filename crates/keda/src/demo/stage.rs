@@ -307,6 +307,8 @@ fn scaled_object(source: &Source) -> Result<ScaledObject> {
             "cooldownPeriod": 5,
             "maxReplicaCount": 10,
             "advanced": { "horizontalPodAutoscalerConfig": { "behavior": {
+                // Kubernetes' own defaults take minutes: five before a scale-in, four pods in 15 s for a scale-out.
+                "scaleUp": { "policies": [{ "type": "Pods", "value": 10, "periodSeconds": 15 }] },
                 "scaleDown": { "stabilizationWindowSeconds": 0 }
             } } },
             "triggers": [{ "type": "prometheus", "metadata": {
