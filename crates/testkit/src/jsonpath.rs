@@ -68,14 +68,17 @@ impl Step {
             Self::Where(path, text) => {
                 let matches = |item: &&Value| {
                     let found = path.iter().try_fold(*item, |value, name| value.get(name));
-                    found.is_some_and(|value| {
-                        value.as_str().map_or_else(|| value.to_string() == *text, |v| v == text)
-                    })
+                    found.is_some_and(|value| show(value) == *text)
                 };
                 value.as_array().into_iter().flatten().filter(matches).collect()
             }
         }
     }
+}
+
+/// A value as people read it: texts without quotes.
+pub(crate) fn show(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Splits a member's name off; `\.` stands for a dot in the name.

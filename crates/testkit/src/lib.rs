@@ -12,6 +12,7 @@
 mod access;
 mod aggregate;
 mod api;
+pub mod builders;
 mod builtin;
 mod clock;
 pub mod controllers;

@@ -21,7 +21,7 @@ pub struct Refusal {
     /// What people read.
     pub message: String,
     /// The object and, for invalid ones, its faults.
-    pub details: Option<StatusDetails>,
+    pub details: Option<Box<StatusDetails>>,
 }
 
 /// What a refusal is about: group, plural or kind, and name of the object.
@@ -60,7 +60,7 @@ impl Refusal {
     }
 
     fn about(code: u16, reason: &str, subject: Subject<'_>, message: String) -> Self {
-        Self { code, reason: reason.to_owned(), message, details: Some(subject.details()) }
+        Self { code, reason: reason.to_owned(), message, details: Some(Box::new(subject.details())) }
     }
 
     pub(crate) fn not_found(subject: Subject<'_>) -> Self {
@@ -71,7 +71,7 @@ impl Refusal {
     /// No such path: what a server without the API answers.
     pub(crate) fn no_route() -> Self {
         let mut refusal = Self::new(404, "NotFound", "the server could not find the requested resource");
-        refusal.details = Some(StatusDetails::default());
+        refusal.details = Some(Box::default());
         refusal
     }
 
@@ -158,10 +158,9 @@ impl Refusal {
 
     pub(crate) fn internal(why: &str) -> Self {
         let mut refusal = Self::new(500, "InternalError", format!("Internal error occurred: {why}"));
-        refusal.details = Some(StatusDetails {
-            causes: Some(vec![StatusCause { message: Some(why.to_owned()), ..StatusCause::default() }]),
-            ..StatusDetails::default()
-        });
+        let cause = StatusCause { message: Some(why.to_owned()), ..StatusCause::default() };
+        refusal.details =
+            Some(Box::new(StatusDetails { causes: Some(vec![cause]), ..StatusDetails::default() }));
         refusal
     }
 

@@ -147,8 +147,11 @@ impl ApiServer {
     ///
     /// # Errors
     /// A CRD that the server would refuse, or whose schema has rules that it cannot enforce.
-    pub fn install_crds(&self, crds: Vec<CustomResourceDefinition>) -> Result<(), Refusal> {
-        crds.iter().try_for_each(|crd| self.seed(crd).map(|_| ()))
+    pub fn install_crds(
+        &self,
+        crds: impl IntoIterator<Item = CustomResourceDefinition>,
+    ) -> Result<(), Refusal> {
+        crds.into_iter().try_for_each(|crd| self.seed(&crd).map(|_| ()))
     }
 
     /// A client of an administrator, in process.

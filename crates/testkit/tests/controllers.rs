@@ -1,4 +1,11 @@
 //! The controllers against the server, under virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking"
+)]
 
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, sync::Mutex, time::Duration};
 
@@ -11,7 +18,7 @@ use k8s_openapi::api::{
     core::v1::Pod,
 };
 use keda_testkit::{
-    ApiServer, Backend,
+    ApiServer, Backend, builders,
     controllers::{self, HpaOptions, Rollout},
 };
 use kube::ResourceExt;
@@ -78,12 +85,7 @@ impl Stage {
     }
 
     fn deploy(&self, replicas: i32) {
-        self.server
-            .seed(&json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-                "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}},
-                    "template": {"metadata": {"labels": {"app": "web"}},
-                        "spec": {"containers": [{"name": "a", "image": "a:1"}]}}}}))
-            .unwrap();
+        self.server.seed(&builders::deployment("default", "web", replicas)).unwrap();
     }
 
     fn autoscale(&self, change: &Value) {
@@ -123,13 +125,7 @@ async fn pass(seconds: u64) {
 async fn workloads_roll_out_after_a_while() {
     let stage = Stage::new(Rollout { delay: Duration::from_secs(5), pods: true });
     stage.deploy(3);
-    stage
-        .server
-        .seed(&json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
-            "spec": {"replicas": 2, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}},
-                "template": {"metadata": {"labels": {"app": "db"}},
-                    "spec": {"containers": [{"name": "a", "image": "a:1"}]}}}}))
-        .unwrap();
+    stage.server.seed(&builders::stateful_set("default", "db", 2)).unwrap();
     pass(4).await;
     let ready =
         || stage.server.read::<Deployment>("default", "web").unwrap().status.and_then(|s| s.ready_replicas);

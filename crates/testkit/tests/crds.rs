@@ -2,6 +2,13 @@
 //! refuses ours refuses. Held on many objects, made systematically from both schemas: a minimal one, one with
 //! everything, and each of them with a single change in a single place. Differences that are meant stand in
 //! [`DIFFERENCES`].
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking"
+)]
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -220,6 +227,10 @@ fn candidates(schema: &Value) -> Vec<(String, Value)> {
     values
 }
 
+fn position(index: &Value) -> usize {
+    usize::try_from(index.as_u64().expect("an index")).expect("a small index")
+}
+
 fn replaced(object: &Value, path: &[Value], value: Option<Value>) -> Value {
     let mut object = object.clone();
     let mut place = &mut object;
@@ -227,7 +238,7 @@ fn replaced(object: &Value, path: &[Value], value: Option<Value>) -> Value {
     for step in parents {
         place = match step {
             Value::String(name) => &mut place[name.as_str()],
-            index => &mut place[usize::try_from(index.as_u64().expect("an index")).expect("a small index")],
+            index => &mut place[position(index)],
         };
     }
     match (last, value) {
@@ -236,7 +247,7 @@ fn replaced(object: &Value, path: &[Value], value: Option<Value>) -> Value {
             place.as_object_mut().expect("an object").remove(name);
         }
         (index, Some(value)) => {
-            place[usize::try_from(index.as_u64().expect("an index")).expect("a small index")] = value
+            place[position(index)] = value;
         }
         (_, None) => {}
     }
@@ -301,7 +312,7 @@ fn what_upstream_accepts_we_accept_and_what_it_refuses_we_refuse() {
                         ));
                     }
                     (Ok(_), Err(faults)) => {
-                        complaints.push(format!("{kind} {what}\n  only we refuse: {faults:?}"))
+                        complaints.push(format!("{kind} {what}\n  only we refuse: {faults:?}"));
                     }
                     (Err(faults), Ok(_)) => {
                         complaints.push(format!("{kind} {what}\n  only upstream refuses: {faults:?}"));

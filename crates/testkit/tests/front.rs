@@ -1,4 +1,11 @@
 //! What is around objects: events' strictness, discovery, tables, reviews, denials, faults, the log, aggregation.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking"
+)]
 
 use std::{convert::Infallible, time::Duration};
 
@@ -36,7 +43,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Box<Status> {
     }
 }
 
-fn event(change: Value) -> Event {
+fn event(change: &Value) -> Event {
     let mut event = json!({"metadata": {"name": "e", "namespace": "default"}, "type": "Normal", "reason": "Why",
         "action": "Scaled", "note": "what happened", "reportingController": "keda-operator",
         "reportingInstance": "keda-operator-1", "eventTime": "2026-01-01T00:00:00.123456Z",
@@ -50,7 +57,7 @@ async fn events_are_held_to_their_limits() {
     let server = ApiServer::new();
     let api: Api<Event> = Api::default_namespaced(server.client());
     let create = async |change: Value| {
-        api.create(&PostParams { dry_run: true, ..Default::default() }, &event(change)).await
+        api.create(&PostParams { dry_run: true, ..Default::default() }, &event(&change)).await
     };
     create(json!({})).await.unwrap();
     create(json!({"action": "x".repeat(128), "note": "x".repeat(1024)})).await.unwrap();
@@ -89,7 +96,7 @@ async fn an_event_is_one_object_in_both_apis() {
     let server = ApiServer::new();
     let new: Api<Event> = Api::default_namespaced(server.client());
     let old: Api<CoreEvent> = Api::default_namespaced(server.client());
-    new.create(&PostParams::default(), &event(json!({}))).await.unwrap();
+    new.create(&PostParams::default(), &event(&json!({}))).await.unwrap();
     let shown = old.get("e").await.unwrap();
     assert_eq!(shown.message.as_deref(), Some("what happened"));
     assert_eq!(shown.involved_object.name.as_deref(), Some("so"));

@@ -1,4 +1,11 @@
 //! Objects through kube-rs clients: conflicts, status, finalizers, owners, namespaces, patches, selectors.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking"
+)]
 
 use k8s_openapi::{
     api::{
@@ -53,7 +60,7 @@ fn widget_api(server: &ApiServer) -> Api<DynamicObject> {
     Api::namespaced_with(server.client(), "default", &kind)
 }
 
-fn widget(value: Value) -> DynamicObject {
+fn widget(value: &Value) -> DynamicObject {
     let mut object = json!({"apiVersion": "example.com/v1", "kind": "Widget"});
     object.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
     from(object)
@@ -138,7 +145,7 @@ async fn generation_follows_spec_and_status_stands_apart() {
     let server = ApiServer::new();
     server.install_crds(vec![widgets()]).unwrap();
     let api = widget_api(&server);
-    let object = widget(json!({"metadata": {"name": "w"}, "spec": {"replicas": 1, "unknown": 1},
+    let object = widget(&json!({"metadata": {"name": "w"}, "spec": {"replicas": 1, "unknown": 1},
         "status": {"replicas": 9}}));
     let made = api.create(&PostParams::default(), &object).await.unwrap();
     assert_eq!(made.data, json!({"spec": {"replicas": 1, "mode": "a"}}), "pruned, defaulted, no status");
@@ -282,7 +289,7 @@ async fn namespaces_and_crds_take_their_content_along() {
 
     server.install_crds(vec![widgets()]).unwrap();
     let widgets = widget_api(&server);
-    let object = widget(json!({"metadata": {"name": "w"}, "spec": {}}));
+    let object = widget(&json!({"metadata": {"name": "w"}, "spec": {}}));
     widgets.create(&PostParams::default(), &object).await.unwrap();
     let crds: Api<CustomResourceDefinition> = Api::all(server.client());
     let crd = crds.get("widgets.example.com").await.unwrap();
@@ -327,7 +334,7 @@ async fn scale_of_workloads_and_custom_resources() {
     assert_eq!(refused(api.get_scale("none").await).message, "deployments.apps \"none\" not found");
 
     let widgets = widget_api(&server);
-    let object = widget(json!({"metadata": {"name": "w"}, "spec": {"replicas": 3}}));
+    let object = widget(&json!({"metadata": {"name": "w"}, "spec": {"replicas": 3}}));
     widgets.create(&PostParams::default(), &object).await.unwrap();
     let status = json!({"status": {"replicas": 2, "selector": "x=y"}});
     widgets.patch_status("w", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();

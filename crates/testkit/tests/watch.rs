@@ -1,4 +1,11 @@
 //! Watches through kube-rs: events, selectors, bookmarks, lost history, dropped connections.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking"
+)]
 
 use std::{pin::pin, time::Duration};
 

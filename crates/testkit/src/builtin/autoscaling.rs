@@ -48,7 +48,8 @@ fn default(object: &mut Value) {
     for metric in object["spec"]["metrics"].as_array_mut().into_iter().flatten() {
         for source in ["external", "object", "pods", "resource", "containerResource"] {
             for member in ["value", "averageValue"] {
-                keep_quantity(metric.pointer_mut(&format!("/{source}/target/{member}")));
+                let place = metric.pointer_mut(&format!("/{source}/target/{member}"));
+                place.into_iter().for_each(keep_quantity);
             }
         }
     }
@@ -78,8 +79,8 @@ fn default_rules(rules: &mut Value, window: Option<i64>, policies: &Value) {
 }
 
 /// Quantities come back as Kubernetes keeps them.
-fn keep_quantity(value: Option<&mut Value>) {
-    if let Some(Value::String(written)) = value
+fn keep_quantity(value: &mut Value) {
+    if let Value::String(written) = value
         && let Ok(kept) = Quantity::kept_text(written)
     {
         *written = kept;

@@ -31,13 +31,13 @@ impl Default for Rollout {
 
 /// Makes the status of Deployments follow their `spec.replicas`.
 pub async fn deployments(client: Client, rollout: Rollout, shutdown: CancellationToken) {
-    let follow = workloads::follow::<Deployment>(client, rollout);
+    let follow = Box::pin(workloads::follow::<Deployment>(client, rollout));
     shutdown.run_until_cancelled_owned(follow).await;
 }
 
 /// Makes the status of StatefulSets follow their `spec.replicas`.
 pub async fn stateful_sets(client: Client, rollout: Rollout, shutdown: CancellationToken) {
-    let follow = workloads::follow::<StatefulSet>(client, rollout);
+    let follow = Box::pin(workloads::follow::<StatefulSet>(client, rollout));
     shutdown.run_until_cancelled_owned(follow).await;
 }
 
@@ -45,5 +45,5 @@ pub async fn stateful_sets(client: Client, rollout: Rollout, shutdown: Cancellat
 /// (`pkg/controller/podautoscaler`), with behavior, stabilization and tolerance. Other kinds of metrics are reported
 /// as not available.
 pub async fn horizontal_pod_autoscalers(client: Client, options: HpaOptions, shutdown: CancellationToken) {
-    shutdown.run_until_cancelled_owned(hpa::run(client, options)).await;
+    shutdown.run_until_cancelled_owned(Box::pin(hpa::run(client, options))).await;
 }

@@ -158,7 +158,14 @@ async fn roll(pods: &Api<Pod>, workload: &Value, owner: &Value, wanted: usize) -
             "ownerReferences": [owner]}});
         let pod: Pod = serde_json::from_value(pod).map_err(kube::Error::SerdeError)?;
         let made = pods.create(&PostParams::default(), &pod).await?;
-        let ready = json!({"status": {"phase": "Running", "conditions": [
+        let containers = template["spec"]["containers"].as_array().into_iter().flatten();
+        let started: Vec<Value> = containers
+            .map(|container| {
+                json!({"name": container["name"], "image": container["image"], "imageID": "", "ready": true,
+                    "started": true, "restartCount": 0})
+            })
+            .collect();
+        let ready = json!({"status": {"phase": "Running", "containerStatuses": started, "conditions": [
             {"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}]}});
         pods.patch_status(&made.name_any(), &PatchParams::default(), &Patch::Merge(&ready)).await?;
     }

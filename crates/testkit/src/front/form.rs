@@ -55,12 +55,12 @@ impl Form {
         match self {
             Self::Object => object,
             Self::Metadata => metadata_of(&object),
-            Self::Table(include) => table::of(resource, &[object], include, json!({})),
+            Self::Table(include) => table::of(resource, &[object], include, &json!({})),
         }
     }
 
     /// A list with its metadata.
-    pub(super) fn many(self, resource: &Resource, mut objects: Vec<Value>, metadata: Value) -> Value {
+    pub(super) fn many(self, resource: &Resource, mut objects: Vec<Value>, metadata: &Value) -> Value {
         match self {
             Self::Object => {
                 if !resource.is_custom() {

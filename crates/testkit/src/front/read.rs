@@ -108,7 +108,7 @@ pub(super) fn list(
         }
     }
     drop(state);
-    Ok(respond(StatusCode::OK, &form.many(resource, items, metadata)))
+    Ok(respond(StatusCode::OK, &form.many(resource, items, &metadata)))
 }
 
 /// A list is always of the current state, so it can serve a version that is not newer, and no other exactly.

@@ -4,7 +4,10 @@ use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
 
 use super::form::metadata_of;
-use crate::resource::{Cell, Column, Resource};
+use crate::{
+    jsonpath::show,
+    resource::{Cell, Column, Resource},
+};
 
 /// `includeObject`: what of the object goes with its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ impl Include {
     }
 }
 
-pub(super) fn of(resource: &Resource, objects: &[Value], include: Include, metadata: Value) -> Value {
+pub(super) fn of(resource: &Resource, objects: &[Value], include: Include, metadata: &Value) -> Value {
     let definition = |name: &str, kind: &str, format: &str, description: &str, priority: i64| json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority});
     let mut definitions =
         vec![definition("Name", "string", "name", "Name must be unique within a namespace.", 0)];
@@ -68,10 +71,6 @@ fn cell(column: &Column, object: &Value) -> Value {
             }
         }
     }
-}
-
-fn show(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// How long ago, as kubectl says it. The machine's clock decides, as tables are for people.

@@ -141,19 +141,14 @@ impl Watch {
             if !self.lines.is_empty() || self.ended {
                 continue;
             }
-            let bookmark = async {
-                if self.bookmarks {
-                    sleep_until(self.next_bookmark).await
-                } else {
-                    std::future::pending().await
-                }
-            };
+            // A watch that wants no bookmarks is due for one after its own end.
+            let bookmark = if self.bookmarks { self.next_bookmark } else { self.deadline };
             tokio::select! {
                 biased;
                 _ = self.dropped.changed() => return None,
                 _ = self.changed.changed() => {}
                 () = sleep_until(self.deadline) => return None,
-                () = bookmark => self.send_bookmark(Value::Null),
+                () = sleep_until(bookmark) => self.send_bookmark(Value::Null),
             }
         }
     }

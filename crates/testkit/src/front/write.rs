@@ -116,5 +116,5 @@ pub(super) fn delete(
     }
     let metadata = json!({"resourceVersion": state.store.revision().to_string()});
     drop(state);
-    Ok(respond(StatusCode::OK, &Form::Object.many(resource, items, metadata)))
+    Ok(respond(StatusCode::OK, &Form::Object.many(resource, items, &metadata)))
 }

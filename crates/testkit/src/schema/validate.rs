@@ -293,8 +293,8 @@ mod tests {
 
     use super::*;
 
-    fn faults(schema: Value, object: &Value) -> Vec<String> {
-        Schema::parse(&schema).unwrap().validate(object).iter().map(ToString::to_string).collect()
+    fn faults(schema: &Value, object: &Value) -> Vec<String> {
+        Schema::parse(schema).unwrap().validate(object).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -308,9 +308,9 @@ mod tests {
             "tolerance": {"anyOf": [{"type": "integer"}, {"type": "string"}], "pattern": "^[0-9.]+$",
                 "x-kubernetes-int-or-string": true},
         }}}});
-        assert_eq!(faults(schema.clone(), &json!({})), ["spec: Required value"]);
+        assert_eq!(faults(&schema, &json!({})), ["spec: Required value"]);
         let object = json!({"spec": {"triggers": [], "pollingInterval": 0, "mode": "x", "tolerance": "a"}});
-        let mut found = faults(schema.clone(), &object);
+        let mut found = faults(&schema, &object);
         found.sort();
         assert_eq!(
             found,
@@ -323,7 +323,7 @@ mod tests {
         );
         let object =
             json!({"spec": {"triggers": [{}, {"type": ""}], "pollingInterval": "5", "tolerance": 1}});
-        let mut found = faults(schema.clone(), &object);
+        let mut found = faults(&schema, &object);
         found.sort();
         assert_eq!(
             found,
@@ -335,7 +335,7 @@ mod tests {
         );
         let object = json!({"spec": {"triggers": [{"type": "x"}], "pollingInterval": 3_000_000_000_u64}});
         assert_eq!(
-            faults(schema, &object),
+            faults(&schema, &object),
             [
                 "spec.pollingInterval: Invalid value: 3000000000: Checked value must be of type integer with format int32 in spec.pollingInterval"
             ]
@@ -349,9 +349,9 @@ mod tests {
             "x-kubernetes-validations": [{"message": "too big", "rule":
                 "!has(self.minReplicaCount) || self.minReplicaCount <= (has(self.maxReplicaCount) ? self.maxReplicaCount : 100)"}]}}});
         let object = json!({"spec": {"minReplicaCount": 5, "maxReplicaCount": 1}});
-        assert_eq!(faults(schema.clone(), &object), ["spec: Invalid value: \"object\": too big"]);
+        assert_eq!(faults(&schema, &object), ["spec: Invalid value: \"object\": too big"]);
         let object = json!({"spec": {"minReplicaCount": "5"}});
-        assert!(faults(schema, &object)[1].contains("some validation rules were not checked"));
+        assert!(faults(&schema, &object)[1].contains("some validation rules were not checked"));
     }
 
     #[test]
@@ -362,6 +362,9 @@ mod tests {
                 "protocol": {"type": "string", "default": "TCP"}}}}}});
         let object =
             json!({"ports": [{"port": 1}, {"port": 1, "protocol": "UDP"}, {"port": 1, "protocol": "TCP"}]});
-        assert_eq!(faults(schema, &object), ["ports[2]: Duplicate value: {\"port\":1,\"protocol\":\"TCP\"}"]);
+        assert_eq!(
+            faults(&schema, &object),
+            ["ports[2]: Duplicate value: {\"port\":1,\"protocol\":\"TCP\"}"]
+        );
     }
 }
