@@ -36,7 +36,7 @@ use jiff::{SignedDuration, Timestamp};
 use keda_api::{Fallback, ScaledObjectSpec};
 use serde::Serialize;
 
-pub use decision::{Action, Cooldown, Decision, HpaRange, Why};
+pub use decision::{Action, Cooldown, Decision, HpaRange, Why, shown};
 
 use crate::activity::Activity;
 use crate::bounds::Bounds;

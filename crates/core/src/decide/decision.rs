@@ -260,10 +260,20 @@ impl Decision {
 
 /// Phrases one reading: `s0-prometheus is active (value 12, target 5)`.
 fn with_numbers(state: &'static str) -> impl Fn(&MetricReading) -> String {
-    move |reading| match &reading.target {
-        Some(target) => format!("{} {state} (value {}, target {target})", reading.name, reading.value),
-        None => format!("{} {state} (value {})", reading.name, reading.value),
+    move |reading| {
+        let value = shown(reading.value);
+        match &reading.target {
+            Some(target) => format!("{} {state} (value {value}, target {target})", reading.name),
+            None => format!("{} {state} (value {value})", reading.name),
+        }
     }
+}
+
+/// A value for people: with at most three decimals, as many as the HPA sees.
+pub fn shown(value: f64) -> f64 {
+    let rounded = (value * 1000.0).round() / 1000.0;
+    // A value that is too large to be rounded like that is shown as it is, and so is one that is not finite.
+    if rounded.is_finite() { rounded } else { value }
 }
 
 impl fmt::Display for Decision {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::apps::v1::Deployment;
 use keda_api::ScaledObject;
+use keda_core::decide::shown;
 use keda_operator::{ControllerOptions, Decided, Dependencies, Health, Instrument, Options, Reader};
 use keda_scaler::{Clock, Environment, http};
 use keda_telemetry::metrics;
@@ -143,7 +144,7 @@ impl Stage {
 
     fn operator_decided(&mut self, decided: &Decided) -> Option<Line> {
         let decision = &decided.decision;
-        self.value = decision.readings.first().map(|reading| reading.value);
+        self.value = decision.readings.first().map(|reading| shown(reading.value));
         let reason = decision.to_string();
         let why = format!("{:?}", decision.why);
         let (from, to) = match decision.action.change() {
