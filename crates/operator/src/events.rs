@@ -28,6 +28,9 @@ use tokio::{sync::mpsc, time::Instant};
 const NOTE_LIMIT: usize = 1024;
 /// How long an event that says the same about the same object stays unsaid.
 pub(crate) const REPEAT_AFTER: Duration = Duration::from_secs(600);
+/// How many different things of one reason are said of an object within [`REPEAT_AFTER`]: a source whose words differ
+/// each time (a request number, a duration) does not make an event a poll.
+const DIFFERENT: usize = 16;
 /// Events waiting to be written; more are dropped, counted and logged.
 const QUEUE: usize = 8192;
 /// Event writes under way at a time.
@@ -56,28 +59,30 @@ impl Notice {
 /// Remembers what was said about one object, to not say it again each poll.
 #[derive(Default)]
 pub(crate) struct Said {
-    last: HashMap<&'static str, (u64, Instant)>,
+    /// By reason: digests of the notes of the last [`REPEAT_AFTER`], and when they were said.
+    recent: HashMap<&'static str, Vec<(u64, Instant)>>,
 }
 
 impl Said {
-    /// Whether this is news; remembers it if so. A different note under the same reason always is.
+    /// Whether this is news; remembers it if so. Several triggers may fail with words of their own at every poll, so
+    /// all recent notes count, not only the last.
     pub(crate) fn is_news(&mut self, notice: &Notice) -> bool {
         let mut hasher = DefaultHasher::new();
         notice.note.hash(&mut hasher);
         let digest = hasher.finish();
         let now = Instant::now();
-        match self.last.get(notice.reason) {
-            Some((said, when)) if *said == digest && now.duration_since(*when) < REPEAT_AFTER => false,
-            _ => {
-                self.last.insert(notice.reason, (digest, now));
-                true
-            }
+        let recent = self.recent.entry(notice.reason).or_default();
+        recent.retain(|(_, when)| now.duration_since(*when) < REPEAT_AFTER);
+        let news = recent.len() < DIFFERENT && recent.iter().all(|(said, _)| *said != digest);
+        if news {
+            recent.push((digest, now));
         }
+        news
     }
 
     /// Forgets a failure once it is over, so that its return is news again.
     pub(crate) fn forget(&mut self, reason: &'static str) {
-        self.last.remove(reason);
+        self.recent.remove(reason);
     }
 }
 
@@ -204,16 +209,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_repeated_event_is_news_again_only_later_or_with_another_note() {
+    async fn a_repeated_event_is_news_again_only_later_or_after_a_recovery() {
         let mut said = Said::default();
         let down = Notice::warning("KEDAScalerFailed", "connection refused");
         assert!(said.is_news(&down));
         assert!(!said.is_news(&down));
-        assert!(said.is_news(&Notice::warning("KEDAScalerFailed", "status: 500")));
-        assert!(said.is_news(&down));
+        let broken = Notice::warning("KEDAScalerFailed", "status: 500");
+        assert!(said.is_news(&broken), "another cause");
+        assert!(!said.is_news(&down) && !said.is_news(&broken), "two triggers that fail in turn");
         tokio::time::advance(REPEAT_AFTER).await;
         assert!(said.is_news(&down));
         said.forget("KEDAScalerFailed");
         assert!(said.is_news(&down));
+        let ever_new =
+            |number: usize| Notice::warning("KEDAScalerFailed", format!("request {number} failed"));
+        let said_of_them = (0..1000).filter(|number| said.is_news(&ever_new(*number))).count();
+        assert_eq!(said_of_them, DIFFERENT - 1);
     }
 }

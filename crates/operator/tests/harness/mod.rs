@@ -11,6 +11,7 @@ mod expect;
 mod history;
 mod kinds;
 mod matching;
+mod objects;
 mod observe;
 mod run;
 mod scenario;
@@ -19,8 +20,8 @@ mod time;
 mod world;
 
 pub(crate) use history::History;
+pub(crate) use objects::{deployment, prometheus, scaled_object};
 pub(crate) use run::{files, play_file};
-pub(crate) use scenario::deployment;
 pub(crate) use source::{Source, Yield};
 pub(crate) use time::Span;
 pub(crate) use world::{OPERATOR, Setup, World};

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::{
     expect::{self, Answers},
-    scenario::{Fails, How, MetricAnswer, Restart, Scenario, Step, Trouble, deployment, timed},
+    objects::deployment,
+    scenario::{Fails, How, MetricAnswer, Restart, Scenario, Step, Trouble, timed},
     source::Yield,
     world::{OPERATOR, Setup, World},
 };

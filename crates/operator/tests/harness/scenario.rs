@@ -237,19 +237,3 @@ pub(crate) fn timed(value: &Value) -> Result<Vec<(Moment, Yield)>, String> {
         _ => Ok(vec![(Moment::After(std::time::Duration::ZERO), Yield::parse(value)?)]),
     }
 }
-
-/// The Deployment that `deployments: {name: replicas}` stands for.
-pub(crate) fn deployment(name: &str, replicas: i32) -> Value {
-    serde_json::json!({
-        "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": { "name": name, "namespace": "default" },
-        "spec": {
-            "replicas": replicas,
-            "selector": { "matchLabels": { "app": name } },
-            "template": {
-                "metadata": { "labels": { "app": name } },
-                "spec": { "containers": [{ "name": name, "image": name }] },
-            },
-        },
-    })
-}

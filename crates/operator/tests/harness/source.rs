@@ -38,6 +38,12 @@ impl From<f64> for Yield {
     }
 }
 
+impl From<Answer> for Yield {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
 fn answer(value: &Value) -> Result<Answer, String> {
     let unknown = || {
         format!(

@@ -1,0 +1,29 @@
+//! What scenarios cannot say: many objects, code that fails, secrets, chaos, two operators.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod chaos;
+mod events;
+mod isolation;
+mod lease;
+mod metrics;
+mod panics;
+mod secrets;
+mod thousand;
+
+use keda_api::{Condition, ScaledObject};
+use keda_testkit::ApiServer;
+
+/// A condition of a ScaledObject in the namespace `default`, as the API server has it.
+fn condition(server: &ApiServer, name: &str, kind: &str) -> Condition {
+    let object: ScaledObject = server.read("default", name).unwrap();
+    let conditions = object.status.and_then(|status| status.conditions).unwrap();
+    conditions.get(kind).unwrap().clone()
+}
+
+/// `spec.replicas` of a Deployment in the namespace `default`.
+fn replicas(server: &ApiServer, name: &str) -> i32 {
+    let deployment: k8s_openapi::api::apps::v1::Deployment = server.read("default", name).unwrap();
+    deployment.spec.unwrap().replicas.unwrap()
+}

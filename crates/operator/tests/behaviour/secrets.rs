@@ -1,0 +1,117 @@
+//! Credentials are used, and shown nowhere: not in events, conditions, logs, metrics or errors.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use keda_testkit::source::Answer;
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::harness::{Setup, World, deployment, prometheus, scaled_object};
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+const TOKEN: &str = "hunter2-bearer";
+const PASSWORD: &str = "correct-horse-battery";
+const KEY: &str = "key-in-the-query";
+
+#[tokio::test(start_paused = true)]
+async fn credentials_are_used_and_shown_nowhere() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(lines.clone())
+        .finish();
+    // The runtime has one thread, so this holds for every task of the test.
+    let _logging = tracing::subscriber::set_default(subscriber);
+
+    let mut world = World::new(Setup::default());
+    world.start_operator().await;
+    world
+        .apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "credentials" },
+            "stringData": { "token": TOKEN, "password": PASSWORD, "key": KEY },
+        }))
+        .await
+        .unwrap();
+    let modes = [
+        ("bearer", json!([{ "parameter": "bearerToken", "name": "credentials", "key": "token" }])),
+        ("basic", json!([{ "parameter": "password", "name": "credentials", "key": "password" }])),
+        ("apiKey", json!([{ "parameter": "apiKey", "name": "credentials", "key": "key" }])),
+    ];
+    for (mode, targets) in modes {
+        let name = mode.to_lowercase();
+        world
+            .apply(&json!({
+                "apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": { "name": name },
+                "spec": { "secretTargetRef": targets },
+            }))
+            .await
+            .unwrap();
+        let mut trigger = prometheus(&name);
+        trigger["metadata"]["authModes"] = json!(mode);
+        trigger["metadata"]["method"] = json!("query");
+        trigger["metadata"]["keyParamName"] = json!("access");
+        if mode == "basic" {
+            trigger["metadata"]["username"] = json!("jane");
+        }
+        trigger["authenticationRef"] = json!({ "name": name });
+        world.source.set(&name, 5.0);
+        world.apply(&deployment(&name, 0)).await.unwrap();
+        world.apply(&scaled_object(&name, &[trigger])).await.unwrap();
+    }
+    world.until(Duration::from_secs(60)).await;
+    let sent = world.source.asked();
+    let bearer = sent.iter().find(|asked| asked.query == "bearer").expect("the source was asked");
+    assert_eq!(bearer.headers["authorization"], format!("Bearer {TOKEN}").as_str(), "the credential is used");
+
+    // The source throws the credentials back, as some do.
+    for (mode, secret) in modes_and_secrets() {
+        world.source.set(mode, Answer::Status(401, format!("who is {secret}?")));
+    }
+    world.until(Duration::from_secs(180)).await;
+    let _refused = world.metrics().get("default", "bearer", "s0-prometheus").await.unwrap_err();
+    world.finish().await;
+
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("status: 401"), "the failure is logged");
+    let mut shown = vec![("log", log), ("metrics", world.registry.render())];
+    shown.push(("history", world.seen(|history| history.timeline())));
+    let objects: Vec<keda_api::ScaledObject> = world.server.all("default");
+    shown.push(("objects", serde_json::to_string(&objects).unwrap()));
+    for (mode, secret) in modes_and_secrets() {
+        for (place, text) in &shown {
+            let line = text.lines().find(|line| line.contains(secret));
+            assert_eq!(line, None, "{mode}'s credential in the {place}");
+        }
+    }
+}
+
+fn modes_and_secrets() -> [(&'static str, &'static str); 3] {
+    [("bearer", TOKEN), ("basic", PASSWORD), ("apikey", KEY)]
+}
