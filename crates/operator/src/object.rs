@@ -64,6 +64,8 @@ pub(crate) struct Prepared {
     pub(crate) target: Target,
     pub(crate) bounds: Bounds,
     pub(crate) triggers: Arc<TriggerSet>,
+    /// Of the spec that this was made from.
+    pub(crate) generation: Option<i64>,
 }
 
 /// What, when different, calls for a reconcile. The status is not in it: our own writes wake nobody.

@@ -97,6 +97,11 @@ impl Object {
                 self.set_ready(conditions::ready_paused());
                 End::Good
             }
+            Err(failure) if failure.temporary && self.is_prepared() => {
+                // The API server is in the way, not the object: what works goes on working.
+                tracing::warn!(logger = "controllers.ScaledObject", object = %self.handle.key, error = %failure, "reconcile put off");
+                return End::Unlucky;
+            }
             Err(failure) => {
                 self.stop_polling();
                 self.becomes_failed(&failure);
@@ -105,6 +110,11 @@ impl Object {
         };
         self.flush_status().await;
         end
+    }
+
+    /// Whether an earlier reconcile prepared this very spec.
+    fn is_prepared(&self) -> bool {
+        self.ready.as_ref().is_some_and(|prepared| prepared.generation == self.object.metadata.generation)
     }
 
     async fn prepare(&mut self) -> Result<Outcome, Failure> {
@@ -123,7 +133,8 @@ impl Object {
         let triggers = self.build_triggers(&target).await?;
         self.ensure_autoscaler(&target, &triggers, HpaRange::Keep).await?;
         self.announce_start(&triggers);
-        Ok(Outcome::Scaling(Prepared { target, bounds, triggers: Arc::new(triggers) }))
+        let generation = self.object.metadata.generation;
+        Ok(Outcome::Scaling(Prepared { target, bounds, triggers: Arc::new(triggers), generation }))
     }
 
     /// What a ScaledObject may ask for and this version cannot do: said, never silently left out.
