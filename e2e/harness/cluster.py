@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from .state import State, executable
 
 
-def until(what: str, seen, seconds: float = 30):
-    """Waits for `seen()` to return something true and returns it; `what` is for the reader of a failure."""
+def until(what: str, seen, seconds: float = 30, instead=None):
+    """Waits for `seen()` to return something true and returns it.
+
+    For the reader of a failure `what` says what was waited for, and `instead()` what is there in its place.
+    """
     deadline = time.monotonic() + seconds
     while not (result := seen()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not seen within {seconds:g} s")
+            found = f"; instead: {instead()}" if instead else ""
+            raise AssertionError(f"{what}: not seen within {seconds:g} s{found}")
         time.sleep(0.1)
     return result
 
@@ -127,7 +131,7 @@ class Space:
         return json.loads(self.kubectl("get", kind, name, "-o", "json"))
 
     def apply(self, *objects: dict) -> None:
-        self.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(o) for o in objects))
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
     def patch(self, kind: str, name: str, patch: dict, *args: str) -> None:
         self.kubectl("patch", kind, name, "--type", "merge", "-p", json.dumps(patch), *args)
@@ -219,8 +223,8 @@ class Space:
 
     def wait_replicas(self, count: int, seconds: float = 30, kind: str = "Deployment", name: str = "app") -> float:
         """Waits for the target's spec.replicas and returns when it came to be."""
-        until(f"{kind} {name} at {count} replicas (it is at {self.replicas(kind, name)})",
-              lambda: self.replicas(kind, name) == count, seconds)
+        until(f"{kind} {name} at {count} replicas", lambda: self.replicas(kind, name) == count, seconds,
+              instead=lambda: self.replica_history(kind, name))
         for seen in reversed(history := self.record.history(PLURAL[kind], name)):
             if seen.object["spec"].get("replicas") != count:
                 break
@@ -242,7 +246,8 @@ class Space:
         def seen():
             now = self.condition(type, name)
             return now if now.get("status") == status and reason in (None, now.get("reason")) else None
-        return until(f"condition {type}={status} ({reason}) of ScaledObject {name}", seen, seconds)
+        return until(f"condition {type}={status} ({reason}) of ScaledObject {name}", seen, seconds,
+                     instead=lambda: self.condition(type, name))
 
     def wait_ready(self, name: str = "app", seconds: float = 15) -> None:
         self.wait_condition("Ready", "True", "ScaledObjectReady", seconds, name)
@@ -269,7 +274,8 @@ class Space:
                 if all(text in event.get("note", "") for text in texts):
                     return event
             return None
-        return until(f"event {reason} about {name} that says {texts}", seen, seconds)
+        return until(f"event {reason} about {name} that says {texts}", seen, seconds,
+                     instead=lambda: [e.get("note") for e in self.events(reason, name, since)])
 
     # -- time ---------------------------------------------------------------------------------------------
 

@@ -20,10 +20,6 @@ def _environment(state: State, account: str) -> dict:
     }
 
 
-def program() -> str:
-    return executable("keda", "KEDA_BIN")
-
-
 def start_balancer(state: State) -> None:
     (state / "backends").touch()
     state.start("balancer", [sys.executable, "-m", "harness.balancer", state.port("metrics-service"),
@@ -41,7 +37,7 @@ def _balance(state: State) -> None:
 def start_operator(state: State, one: str = "a", wait: bool = True) -> None:
     name = f"operator-{one}"
     state.start(name, [
-        program(), "operator", "--leader-elect", "--zap-log-level=info", "--zap-encoder=console",
+        state.program, "operator", "--leader-elect", "--zap-log-level=info", "--zap-encoder=console",
         "--zap-time-encoding=rfc3339nano",
         f"--cert-dir={state / 'certs'}",
         f"--metrics-service-bind-address={state.address(f'{name}-grpc')}",
@@ -74,7 +70,7 @@ def operator_ready(state: State, one: str = "a") -> bool:
 def start_adapter(state: State, wait: bool = True) -> None:
     certs = state / "certs"
     state.start("adapter", [
-        program(), "adapter",
+        state.program, "adapter",
         f"--secure-port={state.port('adapter')}", "--bind-address=127.0.0.1",
         f"--port={state.port('adapter-metrics')}",
         f"--metrics-service-address=localhost:{state.port('metrics-service')}",
@@ -116,6 +112,7 @@ def start_recorder(state: State) -> None:
 
 def up(state: State) -> None:
     """Operator, adapter, the Service between them, and the recorder; returns when the aggregated API is available."""
+    state.set_program(executable("keda", "KEDA_BIN"))
     start_recorder(state)
     start_balancer(state)
     start_operator(state)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -36,11 +37,21 @@ class Failure(Exception):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now. All are held until the last is found, so they differ."""
-    held = [socket.socket() for _ in range(count)]
+    """Ports nobody listens on now, below those the kernel gives to outgoing connections.
+
+    Between the end of a server and its next start, a client that tries to reach it could otherwise be given that very
+    port for its own end, and so keep it.
+    """
+    first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    held: list[socket.socket] = []
     try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
+        while len(held) < count:
+            candidate = socket.socket()
+            try:
+                candidate.bind(("127.0.0.1", random.randrange(10_000, first_ephemeral)))
+                held.append(candidate)
+            except OSError:
+                candidate.close()
         return [one.getsockname()[1] for one in held]
     finally:
         for one in held:
@@ -128,6 +139,15 @@ class State:
 
     def running(self, name: str) -> bool:
         return self.pid(name) is not None
+
+    # The executable under test is remembered, so that whoever restarts a process restarts the same one.
+
+    def set_program(self, path: str) -> None:
+        (self / "program").write_text(path)
+
+    @property
+    def program(self) -> str:
+        return (self / "program").read_text()
 
     def signal(self, name: str, number: int) -> None:
         if pid := self.pid(name):

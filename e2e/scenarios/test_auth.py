@@ -40,23 +40,23 @@ def test_token(space, proxy, where):
 
 def test_rotated_secret(space, proxy):
     """The token changes at the source and then in the Secret: the next poll has it, nothing else is touched."""
-    proxy.want("Bearer first")
+    proxy.want("Bearer sesame-1")
     space.workload()
-    space.apply(_secret("credentials", token="first"), _authentication(**SOURCES["secret"]))
+    space.apply(_secret("credentials", token="sesame-1"), _authentication(**SOURCES["secret"]))
     space.load(25)
     space.scaled_object(triggers=[space.prometheus_trigger(
         server=proxy.url, auth="auth", authModes="bearer", ignoreNullValues="false")])
     space.wait_replicas(3, seconds=40)
-    proxy.want("Bearer second")
+    proxy.want("Bearer sesame-2")
     failed = space.wait_condition("Ready", "False", "TriggerError")
     assert "401" in failed["message"]
     space.steady(6)
     rotated = time.time()
-    space.apply(_secret("credentials", token="second"))
+    space.apply(_secret("credentials", token="sesame-2"))
     space.wait_condition("Ready", "True", "ScaledObjectReady", seconds=10)
     space.note_time("Secret rotated until Ready", time.time() - rotated)
     story = space.record.story()
-    for text in ("first", "second", base64.b64encode(b"second").decode()):
+    for text in ("sesame-1", "sesame-2", base64.b64encode(b"sesame-2").decode()):
         assert text not in story, "a secret was shown"
 
 

@@ -1,5 +1,7 @@
 """A ScaledObject goes: what stays, and what comes back."""
 
+import time
+
 import pytest
 
 from harness.cluster import until
@@ -43,6 +45,7 @@ def test_same_name_again(space):
     space.wait_replicas(1, seconds=15)
     space.kubectl("delete", "scaledobject", "app", "--timeout=10s")
     space.load(0)
+    time.sleep(3)  # until Prometheus has it
     space.scaled_object(cooldownPeriod=300)
     # The first one's lastActiveTime would hold it up for five minutes.
     space.wait_replicas(0, seconds=20)

@@ -169,7 +169,8 @@ def test_metrics_api_is_guarded(space, state):
     with pytest.raises(Refused, match="Forbidden|forbidden"):
         kubectl(state, "--as", stranger, "get", "--raw", path)
     # A grant on the metric's own name is enough.
-    space.kubectl("create", "role", "reader", "--verb=list", "--resource=s0-prometheus.external.metrics.k8s.io")
+    space.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "reader"}, "rules": [
+        {"apiGroups": ["external.metrics.k8s.io"], "resources": ["s0-prometheus"], "verbs": ["list"]}]})
     space.kubectl("create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={space.name}:stranger")
 
     def allowed():

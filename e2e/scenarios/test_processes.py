@@ -60,7 +60,8 @@ def test_operator_killed(space, state):
     keda.start_operator(state)
     assert space.wait_replicas(0, seconds=60) > killed
     space.note_time("operator killed until its successor scaled to zero (lease 15 s, cooldown 5 s)", time.time() - killed)
-    assert space.replica_history(since=killed) in ([3, 0], [3, 1, 0], [3, 2, 0])
+    after = space.replica_history(since=killed)
+    assert (after[0], max(after), after[-1]) == (3, 3, 0), f"not on the way down: {after}"
     assert space.status()["originalReplicaCount"] == before["originalReplicaCount"]
     space.load(25)
     space.wait_replicas(3, seconds=40)
@@ -105,7 +106,9 @@ def test_two_operators(space, state):
     space.wait_replicas(5, seconds=40)
     space.load(0)
     space.wait_replicas(0, seconds=30)
-    assert len(space.events("KEDAScaleTargetDeactivated")) == 1
+    space.wait_event("KEDAScaleTargetDeactivated")
+    time.sleep(1)
+    assert len(space.events("KEDAScaleTargetDeactivated")) == 1, "it was done twice"
 
     # And back.
     keda.start_operator(state, "a")
@@ -159,15 +162,15 @@ def test_adapter_is_ready_only_when_its_path_works(space, state):
 
 
 def test_api_server_restarted(space, state):
-    """Every watch and every write breaks; all of it goes on by itself."""
+    """Every watch and every connection breaks; all of it goes on by itself, within the lease."""
     _run_at_three(space)
     operator, adapter = state.pid("operator-a"), state.pid("adapter")
     stopped = time.time()
-    controlplane.stop_apiserver(state)
+    state.kill("apiserver")
     space.load(45)
-    time.sleep(5)
     controlplane.start_apiserver(state)
     back = time.time()
+    space.note_time("API server away", back - stopped)
     space.wait_replicas(5, seconds=90)
     space.note_time("API server back until the HPA scaled", time.time() - back)
     # A new object is seen, and so is the end of the load.
@@ -177,20 +180,26 @@ def test_api_server_restarted(space, state):
     space.load(0)
     space.wait_replicas(0, seconds=40)
     assert (state.pid("operator-a"), state.pid("adapter")) == (operator, adapter), "a process ended over it"
-    down = space.replica_history(since=stopped)
-    assert down[:2] == [3, 5] or down[0] == 3 and sorted(down[:down.index(5) + 1]) == down[:down.index(5) + 1]
+    during = space.replica_history(since=stopped)
+    assert min(during[:during.index(5)]) == 3, f"scaled in while the API server was away: {during}"
 
 
 def test_api_server_away_beyond_the_lease(space, state):
-    """Longer away than the lease lasts: the leader may end itself or go on, but afterwards one leads and scales."""
+    """Longer away than the lease lasts: the leader gives up, is restarted as a kubelet would, and scales again."""
     _run_at_three(space)
-    controlplane.stop_apiserver(state)
+    stopped = time.time()
+    state.kill("apiserver")
     time.sleep(20)
     controlplane.start_apiserver(state)
-    if not state.running("operator-a"):  # upstream's leader exits 1 when it loses the lease; a kubelet restarts it
-        keda.start_operator(state)
+    # kube-controller-manager without a lease of its own goes on with old caches for a minute: as good as restarted.
+    state.stop("controller-manager")
+    controlplane.start_controller_manager(state)
     space.load(45)
+    if not state.running("operator-a"):
+        keda.start_operator(state)
     space.wait_replicas(5, seconds=90)
+    during = space.replica_history(since=stopped)
+    assert min(during[:during.index(5)]) == 3, f"scaled in while the API server was away: {during}"
 
 
 def test_unknown_object_while_the_operator_is_away(space, state):
