@@ -20,6 +20,7 @@ mod direct;
 mod faults;
 mod front;
 mod jsonpath;
+mod names;
 mod patch;
 mod record;
 mod refusal;

@@ -144,7 +144,10 @@ impl Refusal {
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        let text = "the server does not allow this method on the requested resource";
+        let mut refusal = Self::new(405, "MethodNotAllowed", text);
+        refusal.details = Some(Box::default());
+        refusal
     }
 
     /// The watch history no longer reaches back that far (410).

@@ -299,7 +299,7 @@ async fn namespaces_and_crds_take_their_content_along() {
     );
     crds.delete("widgets.example.com", &DeleteParams::default()).await.unwrap();
     let gone = refused(widgets.get("w").await);
-    assert_eq!(gone.message, "the server could not find the requested resource");
+    assert_eq!((gone.code, gone.message.trim()), (404, "404 page not found"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ impl State {
         body: Value,
         options: &WriteOptions,
     ) -> Result<Written, Refusal> {
-        let admit::Admitted { mut object, warnings } = admit::decode(resource, body, options)?;
+        let admit::Admitted { mut object, mut warnings } = admit::decode(resource, body, options)?;
         place(resource, namespace, &mut object)?;
         if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
             return Err(Refusal::new(500, "", "resourceVersion should not be set on objects to be created"));
@@ -35,8 +35,15 @@ impl State {
         admit::validate(resource, &object, None, Part::Main)?;
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let key = Key::new(namespace, &name);
-        if self.store.get(&resource.stored_in, &key).is_some() {
-            return Err(Refusal::already_exists(subject(resource, &name)));
+        if let Some(existing) = self.store.get(&resource.stored_in, &key) {
+            let mut refusal = Refusal::already_exists(subject(resource, &name));
+            if existing["metadata"]["deletionTimestamp"].is_string() {
+                refusal.message = format!("object is being deleted: {}", refusal.message);
+            }
+            return Err(refusal);
+        }
+        if resource.is_custom() {
+            warnings.extend(metadata::finalizer_warnings(&object, None));
         }
         self.before(resource, &mut object, options.now)?;
         if options.dry_run {
@@ -89,9 +96,9 @@ pub(super) fn place(resource: &Resource, namespace: &str, object: &mut Value) ->
     }
     let given = members.get("namespace").and_then(Value::as_str).unwrap_or_default();
     if !given.is_empty() && given != namespace {
-        return Err(Refusal::bad_request(format!(
-            "the namespace of the provided object does not match the namespace sent on the request ({given} != {namespace})"
-        )));
+        return Err(Refusal::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
     }
     members.insert("namespace".to_owned(), json!(namespace));
     Ok(())

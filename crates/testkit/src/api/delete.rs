@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{State, subject};
+use super::{State, invalid_subject, subject};
 use crate::{
     refusal::Refusal,
     resource::Resource,
@@ -58,18 +58,21 @@ impl State {
             let why = format!(
                 "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
             );
-            return Err(Refusal::conflict(subject(resource, &key.name), &why));
+            return Err(Refusal::conflict(invalid_subject(resource, &key.name), &why));
         }
         if let Some(wanted) = options.resource_version.as_ref().filter(|wanted| **wanted != version) {
             let why = format!(
                 "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({version}). The object might have been modified"
             );
-            return Err(Refusal::conflict(subject(resource, &key.name), &why));
+            return Err(Refusal::conflict(invalid_subject(resource, &key.name), &why));
         }
-        let success = json!({
+        let mut success = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-            "details": {"name": key.name, "group": resource.group(), "kind": resource.plural(), "uid": uid},
+            "details": {"name": key.name, "kind": resource.plural(), "uid": uid},
         });
+        if !resource.group().is_empty() {
+            success["details"]["group"] = json!(resource.group());
+        }
         if options.dry_run {
             return Ok(success);
         }

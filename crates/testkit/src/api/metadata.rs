@@ -6,7 +6,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
 
-use crate::{refusal::Refusal, resource::Resource, schema::FieldError, store::Store};
+use crate::{
+    names::{dns_label, dns_subdomain, label_value, qualified_name},
+    refusal::Refusal,
+    resource::Resource,
+    schema::FieldError,
+    store::Store,
+};
 
 /// Checks the types of metadata and drops what is no part of it.
 pub(super) fn decode(object: &mut Value) -> Result<(), Refusal> {
@@ -113,12 +119,7 @@ fn validate_labels(labels: &Value, faults: &mut Vec<FieldError>) {
             qualified_name(key).map(|detail| FieldError::invalid("metadata.labels", key.as_str(), detail)),
         );
         let text = value.as_str().unwrap_or_default();
-        if text.len() > 63 {
-            faults.push(FieldError::invalid("metadata.labels", text, "must be no more than 63 bytes"));
-        } else if !text.is_empty() && !is_name(text, |c| matches!(c, '-' | '_' | '.')) {
-            let detail = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-            faults.push(FieldError::invalid("metadata.labels", text, detail));
-        }
+        faults.extend(label_value(text).map(|detail| FieldError::invalid("metadata.labels", text, detail)));
     }
 }
 
@@ -145,7 +146,7 @@ fn validate_owners(owners: &Value, faults: &mut Vec<FieldError>) {
         for member in ["apiVersion", "kind", "name", "uid"] {
             if owner[member].as_str().is_none_or(str::is_empty) {
                 let path = format!("metadata.ownerReferences[{index}].{member}");
-                faults.push(FieldError::invalid(path, "", format!("{} must not be empty", words(member))));
+                faults.push(FieldError::required(path, "must not be empty"));
             }
         }
     }
@@ -155,81 +156,18 @@ fn validate_owners(owners: &Value, faults: &mut Vec<FieldError>) {
     }
 }
 
-fn words(member: &str) -> &str {
-    if member == "apiVersion" { "version" } else { member }
-}
-
-/// Alphanumeric ends; what `inner` allows between.
-fn is_name(text: &str, inner: impl Fn(char) -> bool) -> bool {
-    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    ends(text.chars().next())
-        && ends(text.chars().last())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || inner(c))
-}
-
-fn is_lower(text: &str) -> bool {
-    !text.contains(|c: char| c.is_ascii_uppercase())
-}
-
-fn dns_label(text: &str) -> Option<String> {
-    if text.len() > 63 {
-        return Some("must be no more than 63 bytes".to_owned());
-    }
-    (!(is_lower(text) && is_name(text, |c| c == '-'))).then(|| {
-        "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-            .to_owned()
-    })
-}
-
-fn dns_subdomain(text: &str) -> Option<String> {
-    if text.len() > 253 {
-        return Some("must be no more than 253 bytes".to_owned());
-    }
-    let sound = is_lower(text) && text.split('.').all(|label| is_name(label, |c| c == '-'));
-    (!sound).then(|| {
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-            .to_owned()
-    })
-}
-
-/// A key of a label or annotation: an optional DNS prefix, a slash, a name of at most 63 characters.
-fn qualified_name(key: &str) -> Option<String> {
-    let (prefix, name) = key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if let Some(detail) = prefix.and_then(dns_subdomain) {
-        return Some(format!("prefix part {detail}"));
-    }
-    if name.is_empty() {
-        return Some("name part must be non-empty".to_owned());
-    }
-    if name.len() > 63 {
-        return Some("name part must be no more than 63 bytes".to_owned());
-    }
-    (!is_name(name, |c| matches!(c, '-' | '_' | '.'))).then(|| {
-        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-            .to_owned()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_keys() {
-        for name in ["a", "my-app.v1", "0"] {
-            assert_eq!(dns_subdomain(name), None, "{name}");
-        }
-        for name in ["A", "-a", "a-", "a..b", "a_b"] {
-            assert!(dns_subdomain(name).is_some(), "{name}");
-        }
-        for key in ["app", "app.kubernetes.io/part-of", "A_b.c"] {
-            assert_eq!(qualified_name(key), None, "{key}");
-        }
-        for key in ["", "a/", "/a", "a b", "UP.er/x"] {
-            assert!(qualified_name(key).is_some(), "{key}");
-        }
-        let mut faults = Vec::new();
-        validate_labels(&json!({"a": "x".repeat(64), "b": "ok", "c": "no/slash", "d": ""}), &mut faults);
-        assert_eq!(faults.len(), 2);
-    }
+/// What a client should hear about finalizers that it adds to custom resources.
+pub(super) fn finalizer_warnings(object: &Value, old: Option<&Value>) -> Vec<String> {
+    let finalizers = |object: &Value| -> Vec<String> {
+        let finalizers = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+        finalizers.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let known = old.map(finalizers).unwrap_or_default();
+    let unqualified = |name: &String| !name.contains('/') && !known.contains(name);
+    let warning = |name: String| {
+        format!(
+            "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers"
+        )
+    };
+    finalizers(object).into_iter().filter(unqualified).map(warning).collect()
 }

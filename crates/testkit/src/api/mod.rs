@@ -92,7 +92,8 @@ pub(crate) fn subject<'a>(resource: &'a Resource, name: &'a str) -> Subject<'a> 
 
 /// The same for invalid objects, which are called by their kind.
 pub(crate) fn invalid_subject<'a>(resource: &'a Resource, name: &'a str) -> Subject<'a> {
-    Subject { group: resource.group(), kind: &resource.kind, name }
+    // Events are stored as those of the core group, and their faults are told as theirs.
+    Subject { group: &resource.stored_in.group, kind: &resource.kind, name }
 }
 
 impl State {

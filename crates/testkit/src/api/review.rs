@@ -16,6 +16,7 @@ pub(crate) fn answer(
     }
     body["apiVersion"] = json!(resource.api_version());
     body["kind"] = json!(resource.kind);
+    body["metadata"] = json!({});
     let status = match resource.kind.as_str() {
         "TokenReview" => token(access, &body["spec"]),
         "SelfSubjectAccessReview" => access.review(&asker.user, &body["spec"]),
@@ -32,6 +33,6 @@ fn token(access: &Access, spec: &Value) -> Value {
             "user": {"username": identity.user, "groups": identity.groups},
             "audiences": spec["audiences"],
         }),
-        None => json!({"authenticated": false, "error": "invalid bearer token"}),
+        None => json!({"user": {}, "error": "invalid bearer token"}),
     }
 }

@@ -17,15 +17,20 @@ fn find<'a>(object: &'a Value, path: &[String]) -> &'a Value {
     path.iter().fold(object, |value, name| value.get(name).unwrap_or(&Value::Null))
 }
 
-/// The Scale of an object.
+/// The Scale of an object; a custom resource that names no replicas has none to read.
 pub(super) fn of(resource: &Resource, object: &Value) -> Result<Value, Refusal> {
     let paths = resource.scale.as_ref().ok_or_else(Refusal::no_route)?;
-    let wanted = find(object, &paths.spec_replicas);
-    if wanted.is_null() && resource.is_custom() {
+    if find(object, &paths.spec_replicas).is_null() && resource.is_custom() {
         let path = format!(".{}", paths.spec_replicas.join("."));
         return Err(Refusal::internal(&format!("the spec replicas field {path:?} does not exist")));
     }
-    let replicas = wanted.as_i64().unwrap_or(0);
+    or_zero(resource, object)
+}
+
+/// The Scale of an object that is about to be written: no replicas are zero.
+pub(super) fn or_zero(resource: &Resource, object: &Value) -> Result<Value, Refusal> {
+    let paths = resource.scale.as_ref().ok_or_else(Refusal::no_route)?;
+    let replicas = find(object, &paths.spec_replicas).as_i64().unwrap_or(0);
     let mut status = json!({"replicas": find(object, &paths.status_replicas).as_i64().unwrap_or(0)});
     let chosen = paths.selector.as_ref().map(|path| find(object, path));
     match chosen {
@@ -63,7 +68,8 @@ pub(super) fn set(resource: &Resource, object: &Value, scale: &Value) -> Result<
             ))
         })?,
     };
-    if replicas < 0 {
+    // Custom resources have their own checks, of their own field.
+    if replicas < 0 && !resource.is_custom() {
         let fault = FieldError::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
         let about = Subject { group: "autoscaling", kind: "Scale", ..invalid_subject(resource, name) };
         return Err(Refusal::invalid(about, &[fault]));

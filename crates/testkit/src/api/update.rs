@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Part, State, WriteOptions, Written, admit, create, invalid_subject, metadata, scale, subject};
+use super::{Part, State, WriteOptions, Written, admit, create, metadata, scale, subject};
 use crate::{
     patch::{self, Lists, PatchKind},
     refusal::Refusal,
@@ -44,7 +44,7 @@ impl State {
             || rules.is_some_and(|rules| rules.unconditional_update);
         if !versioned && !unconditional {
             let fault = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
-            return Err(Refusal::invalid(invalid_subject(resource, &key.name), &[fault]));
+            return Err(Refusal::invalid(subject(resource, &key.name), &[fault]));
         }
         self.write(resource, key, &live, body, options)
     }
@@ -67,7 +67,8 @@ impl State {
             return self.apply(resource, key, body, options);
         }
         let live = resource.present(self.stored(resource, key)?);
-        let mut wanted = if options.part == Part::Scale { scale::of(resource, &live)? } else { live.clone() };
+        let mut wanted =
+            if options.part == Part::Scale { scale::or_zero(resource, &live)? } else { live.clone() };
         match kind {
             PatchKind::Json => patch::json(&mut wanted, body)?,
             PatchKind::Merge => patch::merge(&mut wanted, body),
@@ -102,7 +103,7 @@ impl State {
             Ok(live) => {
                 let live = resource.present(live);
                 let mut wanted =
-                    if options.part == Part::Scale { scale::of(resource, &live)? } else { live.clone() };
+                    if options.part == Part::Scale { scale::or_zero(resource, &live)? } else { live.clone() };
                 let lists = match resource.schema() {
                     Some(schema) => Lists::Schema(schema),
                     None => Lists::Builtin,
@@ -136,7 +137,7 @@ impl State {
         if options.part == Part::Scale {
             return self.write_scale(resource, key, live, &wanted, options);
         }
-        let admit::Admitted { mut object, warnings } = admit::decode(resource, wanted, options)?;
+        let admit::Admitted { mut object, mut warnings } = admit::decode(resource, wanted, options)?;
         create::place(resource, &key.namespace, &mut object)?;
         check_preconditions(resource, key, &object, live)?;
         metadata::keep(&mut object, live);
@@ -161,6 +162,9 @@ impl State {
         admit::validate(resource, &object, Some(live), options.part)?;
         if object == *live {
             return Ok(Written { object, created: false, warnings });
+        }
+        if resource.is_custom() {
+            warnings.extend(metadata::finalizer_warnings(&object, Some(live)));
         }
         self.before(resource, &mut object, options.now)?;
         if options.dry_run {

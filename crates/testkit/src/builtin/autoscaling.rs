@@ -13,6 +13,7 @@ use crate::{
 };
 
 static AUTOSCALER: Builtin = Builtin {
+    decode,
     default,
     validate: |object, _| validate(object),
     initial_status: Some(|| json!({"desiredReplicas": 0, "currentMetrics": null})),
@@ -25,6 +26,7 @@ pub(super) fn resources() -> Vec<Resource> {
             .short(&["hpa"])
             .in_all()
             .with_status()
+            .with_generation()
             .columns(vec![
                 computed("Reference", |object| {
                     let target = at(object, "spec.scaleTargetRef");
@@ -39,6 +41,28 @@ pub(super) fn resources() -> Vec<Resource> {
     ]
 }
 
+/// Types, and the form of quantities, which k8s-openapi leaves open.
+fn decode(body: Value) -> Result<Value, serde_json::Error> {
+    const TYPES: Builtin = of::<HorizontalPodAutoscaler>();
+    let object = (TYPES.decode)(body)?;
+    let metrics = at(&object, "spec.metrics").as_array().into_iter().flatten();
+    let targets = metrics.flat_map(|metric| SOURCES.iter().map(|source| &metric[source]["target"]));
+    let quantities =
+        targets.flat_map(|target| QUANTITIES.iter().filter_map(|member| target[member].as_str()));
+    for quantity in quantities {
+        quantity.parse::<Quantity>().map_err(|_| {
+            let text =
+                "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+            <serde_json::Error as serde::de::Error>::custom(text)
+        })?;
+    }
+    Ok(object)
+}
+
+/// Where a metric's target may be, and which of its members are quantities.
+const SOURCES: [&str; 5] = ["external", "object", "pods", "resource", "containerResource"];
+const QUANTITIES: [&str; 2] = ["value", "averageValue"];
+
 fn default(object: &mut Value) {
     set_default(object, "spec.minReplicas", 1);
     if at(object, "spec.metrics").as_array().is_none_or(Vec::is_empty) {
@@ -46,8 +70,8 @@ fn default(object: &mut Value) {
             {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]);
     }
     for metric in object["spec"]["metrics"].as_array_mut().into_iter().flatten() {
-        for source in ["external", "object", "pods", "resource", "containerResource"] {
-            for member in ["value", "averageValue"] {
+        for source in SOURCES {
+            for member in QUANTITIES {
                 let place = metric.pointer_mut(&format!("/{source}/target/{member}"));
                 place.into_iter().for_each(keep_quantity);
             }
@@ -76,6 +100,7 @@ fn default_rules(rules: &mut Value, window: Option<i64>, policies: &Value) {
     if at(rules, "policies").as_array().is_none_or(Vec::is_empty) {
         rules["policies"] = policies.clone();
     }
+    rules.get_mut("tolerance").into_iter().for_each(keep_quantity);
 }
 
 /// Quantities come back as Kubernetes keeps them.
@@ -94,17 +119,22 @@ fn validate(object: &Value) -> Vec<FieldError> {
     if min < 1 {
         faults.push(FieldError::invalid("spec.minReplicas", min, "must be greater than or equal to 1"));
     }
-    if max < 1 {
-        faults.push(FieldError::invalid("spec.maxReplicas", max, "must be greater than 0"));
-    }
     if max < min {
         let detail = "must be greater than or equal to `minReplicas`";
         faults.push(FieldError::invalid("spec.maxReplicas", max, detail));
+    }
+    if max == 0 {
+        faults.push(FieldError::required("spec.maxReplicas", ""));
     }
     for member in ["kind", "name"] {
         if text(at(object, "spec.scaleTargetRef"), member).is_empty() {
             faults.push(FieldError::required(format!("spec.scaleTargetRef.{member}"), ""));
         }
+    }
+    let api_version = text(object, "spec.scaleTargetRef.apiVersion");
+    if !api_version.contains('/') && text(object, "spec.scaleTargetRef.kind") != "ReplicationController" {
+        let detail = "apiVersion must specify API group";
+        faults.push(FieldError::invalid("spec.scaleTargetRef.apiVersion", api_version, detail));
     }
     for (index, metric) in at(object, "spec.metrics").as_array().into_iter().flatten().enumerate() {
         validate_metric(&format!("spec.metrics[{index}]"), metric, &mut faults);
@@ -152,7 +182,7 @@ fn validate_metric(path: &str, metric: &Value, faults: &mut Vec<FieldError>) {
                 "must set either a target value for metric or a per-pod target",
             )),
             (false, false) => faults.push(FieldError::forbidden(
-                format!("{path}.target.averageValue"),
+                format!("{path}.target.value"),
                 "may not set both a target value for metric and a per-pod target",
             )),
             _ => {}

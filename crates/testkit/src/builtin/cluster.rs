@@ -1,8 +1,11 @@
-//! Kinds about the cluster itself: CRDs, APIServices, RBAC. RBAC objects are kept so that manifests install; they grant
-//! and refuse nothing (see `ApiServer::deny`).
+//! Kinds about the cluster itself: CRDs, APIServices, webhook configurations, RBAC. RBAC objects and webhook configurations are kept
+//! so that manifests install; the former grant and refuse nothing (see `ApiServer::deny`), the latter are not called.
 
 use k8s_openapi::{
-    api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
+    api::{
+        admissionregistration::v1::ValidatingWebhookConfiguration,
+        rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
+    },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
@@ -32,10 +35,12 @@ static API_SERVICE: Builtin = Builtin {
             set_default(object, "spec.service.port", 443);
         }
     },
+    validate: |object, _| validate_api_service(object),
     unconditional_update: false,
     ..of::<APIService>()
 };
 
+static WEBHOOKS: Builtin = of::<ValidatingWebhookConfiguration>();
 static ROLE: Builtin = of::<Role>();
 static ROLE_BINDING: Builtin = of::<RoleBinding>();
 static CLUSTER_ROLE: Builtin = of::<ClusterRole>();
@@ -75,14 +80,32 @@ pub(super) fn resources() -> Vec<Resource> {
     let rbac = |kind, plural, rules| {
         resource("rbac.authorization.k8s.io", "v1", kind, plural, rules).columns(vec![age()])
     };
+    let webhooks = resource(
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+        &WEBHOOKS,
+    );
     vec![
         crd,
         service,
+        webhooks.cluster_scoped().columns(vec![age()]),
         rbac("ClusterRoleBinding", "clusterrolebindings", &CLUSTER_ROLE_BINDING).cluster_scoped(),
         rbac("ClusterRole", "clusterroles", &CLUSTER_ROLE).cluster_scoped(),
         rbac("RoleBinding", "rolebindings", &ROLE_BINDING),
         rbac("Role", "roles", &ROLE),
     ]
+}
+
+fn validate_api_service(object: &Value) -> Vec<FieldError> {
+    let (spec, mut faults) = (at(object, "spec"), Vec::new());
+    let has_ca = spec["caBundle"].as_str().is_some_and(|bundle| !bundle.is_empty());
+    if has_ca && spec["insecureSkipTLSVerify"] == true {
+        let detail = "may not be true if caBundle is present";
+        faults.push(FieldError::invalid("spec.insecureSkipTLSVerify", true, detail));
+    }
+    faults
 }
 
 fn validate_crd(object: &Value) -> Vec<FieldError> {

@@ -85,7 +85,7 @@ pub(super) fn resources() -> Vec<Resource> {
             .short(&["cm"])
             .columns(vec![computed("Data", |object| count(at(object, "data"))), age()]),
         namespace,
-        core("Pod", "pods", &POD).short(&["po"]).in_all().with_status().columns(vec![
+        core("Pod", "pods", &POD).short(&["po"]).in_all().with_status().with_generation().columns(vec![
             computed("Ready", ready_containers),
             path_column("Status", "string", ".status.phase"),
             computed("Restarts", |_| json!("0")),

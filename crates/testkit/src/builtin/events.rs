@@ -7,8 +7,9 @@
 use k8s_openapi::api::{coordination::v1::Lease, core::v1 as core, events::v1 as events};
 use serde_json::{Value, json};
 
-use super::{age, at, column, computed, immutable, of, path_cell, path_column, resource, text};
+use super::{age, at, column, computed, immutable, of, path_cell, path_column, resource, set_default, text};
 use crate::{
+    names::qualified_name,
     resource::{Builtin, Cell, Conversion, GroupResource, Resource},
     schema::FieldError,
 };
@@ -25,13 +26,19 @@ const NAMES: [(&str, &str); 7] = [
 ];
 
 static CORE_EVENT: Builtin = Builtin {
+    default: |object| {
+        complete(object, ["source", "firstTimestamp", "lastTimestamp"]);
+        set_default(object, "reportingComponent", "");
+        set_default(object, "reportingInstance", "");
+    },
     validate: |object, _| {
+        let mut faults: Vec<FieldError> =
+            namespace_fault(object, "involvedObject", true).into_iter().collect();
         // Events with an eventTime are new-style ones, whatever API they came through.
-        if at(object, "eventTime").is_null() {
-            namespace_fault(object, "involvedObject").into_iter().collect()
-        } else {
-            strict(object, "involvedObject", "reportingComponent", "message")
+        if !at(object, "eventTime").is_null() {
+            faults.extend(strict(object, "reportingComponent", "message"));
         }
+        faults
     },
     create_on_update: true,
     selectable: &[
@@ -51,25 +58,33 @@ static CORE_EVENT: Builtin = Builtin {
 };
 
 static NEW_EVENT: Builtin = Builtin {
+    default: |object| {
+        complete(object, ["deprecatedSource", "deprecatedFirstTimestamp", "deprecatedLastTimestamp"]);
+    },
     validate: |object, old| match old {
         None => {
-            let mut faults = strict(object, "regarding", "reportingController", "note");
+            let mut faults: Vec<FieldError> =
+                namespace_fault(object, "regarding", false).into_iter().collect();
+            faults.extend(strict(object, "reportingController", "note"));
             faults.extend(create_faults(object));
             faults
         }
+        // Only the series of an event may change. Faults name the fields as v1 does.
         Some(old) => [
-            "regarding",
-            "reason",
-            "reportingController",
-            "reportingInstance",
-            "action",
-            "related",
-            "note",
-            "type",
-            "eventTime",
+            ("regarding", "involvedObject"),
+            ("reason", "reason"),
+            ("note", "message"),
+            ("reportingController", "reportingController"),
+            ("reportingInstance", "reportingInstance"),
+            ("action", "action"),
+            ("related", "related"),
+            ("type", "type"),
+            ("eventTime", "eventTime"),
         ]
         .into_iter()
-        .filter_map(|path| immutable(path, object, old))
+        .filter_map(|(path, field)| {
+            Some(FieldError { path: field.to_owned(), ..immutable(path, object, old)? })
+        })
         .collect(),
     },
     convert: Some(Conversion {
@@ -144,20 +159,36 @@ fn rename(object: &mut Value, direction: fn((&'static str, &'static str)) -> (&'
     }
 }
 
-/// An event lives in the namespace of its object; events about cluster-scoped objects live in `default`.
-fn namespace_fault(event: &Value, object: &str) -> Option<FieldError> {
+/// Members that the API server writes even where they are empty.
+fn complete(object: &mut Value, [source, first, last]: [&str; 3]) {
+    if object[source].is_null() {
+        object[source] = json!({});
+    }
+    for time in [first, last, "eventTime"] {
+        if object[time].is_null() {
+            object[time] = Value::Null;
+        }
+    }
+}
+
+/// Events about cluster-scoped objects live in `default`. In v1, others live where their object does.
+fn namespace_fault(event: &Value, object: &str, same: bool) -> Option<FieldError> {
     let namespace = text(event, "metadata.namespace");
     let of_object = text(event, &format!("{object}.namespace"));
-    let sound = if of_object.is_empty() { namespace == "default" } else { namespace == of_object };
+    let sound = if of_object.is_empty() { namespace == "default" } else { !same || namespace == of_object };
     (!sound)
         .then(|| FieldError::invalid("involvedObject.namespace", of_object, "does not match event.namespace"))
 }
 
 /// What every new-style event must have. `note` is called `message` in faults, as in the API server's.
-fn strict(event: &Value, object: &str, controller: &str, note: &str) -> Vec<FieldError> {
-    let mut faults: Vec<FieldError> = namespace_fault(event, object).into_iter().collect();
+fn strict(event: &Value, controller: &str, note: &str) -> Vec<FieldError> {
+    let mut faults = Vec::new();
+    let reporter = text(event, controller);
+    if reporter.is_empty() {
+        faults.push(FieldError::required(controller, ""));
+    }
+    faults.extend(qualified_name(reporter).map(|detail| FieldError::invalid(controller, reporter, detail)));
     for (path, field) in [
-        (controller, controller),
         ("reportingInstance", "reportingInstance"),
         ("action", "action"),
         ("reason", "reason"),
@@ -168,8 +199,7 @@ fn strict(event: &Value, object: &str, controller: &str, note: &str) -> Vec<Fiel
         if value.is_empty() && field != "message" {
             faults.push(FieldError::required(field, ""));
         }
-        // The length of a qualified name is checked by its own rule, with its own text.
-        if value.len() > limit && path != controller {
+        if value.len() > limit {
             faults.push(FieldError::invalid(field, "", format!("can have at most {limit} characters")));
         }
     }

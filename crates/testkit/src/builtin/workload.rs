@@ -50,7 +50,8 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let labels = at(object, "spec.template.metadata.labels");
     if chosen.as_object().is_none_or(serde_json::Map::is_empty) {
         faults.push(FieldError::required("spec.selector", ""));
-    } else if !selector::of_object(chosen).is_some_and(|parsed| parsed.matches(labels)) {
+    }
+    if !selector::of_object(chosen).is_some_and(|parsed| !parsed.is_empty() && parsed.matches(labels)) {
         let detail = "`selector` does not match template `labels`";
         faults.push(FieldError::invalid("spec.template.metadata.labels", labels.clone(), detail));
     }

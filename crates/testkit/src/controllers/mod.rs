@@ -12,7 +12,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
-pub use hpa::Options as HpaOptions;
+pub use hpa::{Options as HpaOptions, Rescale};
 
 /// How workloads roll out.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Asked, form, json as respond, route::Route, with_type};
+use super::{Asked, NO_PAGE, form, json as respond, plain, route::Route, with_type};
 use crate::{
     refusal::Refusal,
     resource::Resource,
@@ -57,8 +57,9 @@ pub(super) async fn answer(
         }
         Route::Group { group } => {
             let groups = groups(server, &resources);
-            let (name, versions) =
-                groups.iter().find(|(name, _)| name == group).ok_or_else(Refusal::no_route)?;
+            let Some((name, versions)) = groups.iter().find(|(name, _)| name == group) else {
+                return Ok(plain(StatusCode::NOT_FOUND, NO_PAGE));
+            };
             let mut document = group_document(name, versions);
             document["kind"] = json!("APIGroup");
             document["apiVersion"] = json!("v1");
@@ -70,7 +71,14 @@ pub(super) async fn answer(
                 .map(|resource| &**resource)
                 .filter(|resource| resource.group() == group && resource.version == *version)
                 .collect();
-            let first = found.first().ok_or_else(Refusal::no_route)?;
+            let Some(first) = found.first() else {
+                let known = groups(server, &resources).iter().any(|(name, _)| name == group);
+                return if known {
+                    Err(Refusal::no_route())
+                } else {
+                    Ok(plain(StatusCode::NOT_FOUND, NO_PAGE))
+                };
+            };
             let listed: Vec<Value> = found.iter().flat_map(|resource| listed(resource)).collect();
             json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": first.api_version(),
                 "resources": listed})

@@ -70,6 +70,11 @@ impl Form {
                         members.remove("kind");
                     }
                 }
+                let mut metadata = metadata.clone();
+                if resource.is_custom() && metadata["continue"].is_null() {
+                    // Lists of custom resources always say so when they are complete.
+                    metadata["continue"] = json!("");
+                }
                 json!({"kind": resource.list_kind, "apiVersion": resource.api_version(),
                     "metadata": metadata, "items": objects})
             }

@@ -26,6 +26,7 @@ use crate::{
     faults::{Fault, Verdict},
     record::{Recorded, Verb},
     refusal::Refusal,
+    resource::Resource,
     server::{Body, Identity, Inner},
     sync::lock,
 };
@@ -214,13 +215,13 @@ async fn dispatch(
     }
     match route {
         Route::Object(target) => object(server, asked, &target, verb).await,
-        Route::Healthy => Ok(text("ok")),
+        Route::Healthy => Ok(with_type(StatusCode::OK, "text/plain; charset=utf-8", "ok".to_owned())),
         Route::ServerVersion => Ok(json(StatusCode::OK, &discovery::server_version())),
         Route::Core | Route::Groups | Route::Group { .. } | Route::Version { .. } => {
             discovery::answer(server, asked, &route).await
         }
         Route::OpenApi { path } => openapi::answer(server, asked, &path),
-        Route::Unknown => Err(Refusal::no_route()),
+        Route::Unknown => Ok(plain(StatusCode::NOT_FOUND, NO_PAGE)),
     }
 }
 
@@ -230,13 +231,9 @@ async fn object(
     target: &Target,
     verb: Verb,
 ) -> Result<Response<Body>, Refusal> {
-    let found = lock(&server.state).catalog.find(&target.group, &target.version, &target.plural);
-    let resource = match found {
-        Some(resource) => resource,
-        None if server.is_aggregated(&target.group, &target.version) => {
-            return Err(Refusal::new(503, "ServiceUnavailable", "service unavailable"));
-        }
-        None => return Err(Refusal::no_route()),
+    let Some(resource) = lock(&server.state).catalog.find(&target.group, &target.version, &target.plural)
+    else {
+        return no_resource(server, target);
     };
     if resource.namespaced == target.namespace.is_empty() && !matches!(verb, Verb::List | Verb::Watch) {
         return Err(Refusal::no_route());
@@ -250,6 +247,21 @@ async fn object(
         Verb::Other => Err(Refusal::method_not_allowed()),
     }
 }
+
+/// There is no such kind. A real API server answers differently from layer to layer.
+fn no_resource(server: &Inner, target: &Target) -> Result<Response<Body>, Refusal> {
+    if server.is_aggregated(&target.group, &target.version) {
+        return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, "service unavailable"));
+    }
+    let is_builtin = |resource: &Arc<Resource>| resource.group() == target.group && !resource.is_custom();
+    if lock(&server.state).catalog.all().iter().any(is_builtin) {
+        return Err(Refusal::no_route());
+    }
+    Ok(plain(StatusCode::NOT_FOUND, NO_PAGE))
+}
+
+/// What a path that nobody serves is answered with.
+const NO_PAGE: &str = "404 page not found";
 
 impl Asked {
     fn as_proxied(&self) -> crate::aggregate::Proxied<'_> {
@@ -268,8 +280,9 @@ fn json(status: StatusCode, body: &Value) -> Response<Body> {
     with_type(status, "application/json", body.to_string())
 }
 
-fn text(body: &str) -> Response<Body> {
-    with_type(StatusCode::OK, "text/plain; charset=utf-8", body.to_owned())
+/// A line of text: how errors below the API proper are told.
+fn plain(status: StatusCode, line: &str) -> Response<Body> {
+    with_type(status, "text/plain; charset=utf-8", format!("{line}\n"))
 }
 
 fn with_type(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause;
 use serde_json::{Value, json};
 
-use super::{Asked, form::Form, json as respond, route::Target};
+use super::{Asked, form::Form, json as respond, query::Query, route::Target};
 use crate::{
-    api::Part,
+    api::{Part, subject},
     refusal::Refusal,
     resource::Resource,
     selector::{Fields, Labels},
@@ -22,6 +23,8 @@ pub(super) fn part_of(resource: &Resource, target: &Target) -> Result<Part, Refu
         "" => Ok(Part::Main),
         "status" if resource.status => Ok(Part::Status),
         "scale" if resource.scale.is_some() => Ok(Part::Scale),
+        // As the API server says it, though the object may well be there.
+        _ if resource.is_custom() => Err(Refusal::not_found(subject(resource, &target.name))),
         _ => Err(Refusal::no_route()),
     }
 }
@@ -113,7 +116,7 @@ pub(super) fn list(
 
 /// A list is always of the current state, so it can serve a version that is not newer, and no other exactly.
 fn check_version(asked: &Asked, current: u64) -> Result<(), Refusal> {
-    let Some(wanted) = asked.query.number("resourceVersion")? else { return Ok(()) };
+    let Some(wanted) = version(&asked.query)? else { return Ok(()) };
     if wanted > current {
         return Err(too_new(wanted, current));
     }
@@ -123,9 +126,25 @@ fn check_version(asked: &Asked, current: u64) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn too_new(wanted: u64, current: u64) -> Refusal {
-    Refusal::new(504, "Timeout", format!("Too large resource version: {wanted}, current: {current}"))
-        .with_retry_after(1)
+fn too_new(wanted: u64, current: u64) -> Refusal {
+    let text = format!("Timeout: Too large resource version: {wanted}, current: {current}");
+    let mut refusal = Refusal::new(504, "Timeout", text).with_retry_after(1);
+    refusal.details.get_or_insert_default().causes = Some(vec![StatusCause {
+        reason: Some("ResourceVersionTooLarge".to_owned()),
+        message: Some("Too large resource version".to_owned()),
+        ..StatusCause::default()
+    }]);
+    refusal
+}
+
+/// The version that a list or watch names.
+pub(super) fn version(query: &Query) -> Result<Option<u64>, Refusal> {
+    let Some(text) = query.get("resourceVersion") else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        Refusal::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+        ))
+    })
 }
 
 /// Where the next page begins. Pages show the state at their own time; a client that goes on to watch from the list's

@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     Asked,
     form::Form,
-    read::{Selection, too_new},
+    read::{Selection, version},
     route::Target,
 };
 use crate::{
@@ -62,7 +62,7 @@ pub(super) fn open(
     let query = &asked.query;
     let form = Form::negotiate(&asked.headers, query)?;
     let selection = Selection::of(asked, resource)?;
-    let from = query.number("resourceVersion")?.unwrap_or(0);
+    let from = version(query)?.unwrap_or(0);
     let initial = query.get("sendInitialEvents");
     if initial.is_some() && query.get("resourceVersionMatch") != Some("NotOlderThan") {
         return Err(Refusal::new(
@@ -77,9 +77,6 @@ pub(super) fn open(
     let expires = server.faults.expires_watch(&identity);
     let mut state = lock(&server.state);
     let current = state.store.revision();
-    if from > current {
-        return Err(too_new(from, current));
-    }
     let mut watch = Watch {
         server: Arc::clone(server),
         identity,
@@ -166,7 +163,8 @@ impl Watch {
                         return;
                     }
                 }
-                self.position = position;
+                // A client may know a later version, of a server before this one.
+                self.position = self.position.max(position);
             }
         }
     }

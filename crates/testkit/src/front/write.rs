@@ -37,15 +37,20 @@ pub(super) fn write(
         Verb::Update => lock(&server.state).update(resource, &key, body, &options)?,
         _ => {
             let content_type = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            let kind = PatchKind::of_content_type(content_type.unwrap_or_default()).ok_or_else(|| {
-                Refusal::unsupported_media_type(
-                    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
-                )
-            })?;
+            let kind = PatchKind::of_content_type(content_type.unwrap_or_default())
+                .ok_or_else(|| Refusal::unsupported_media_type(accepted_patches(resource)))?;
             lock(&server.state).patch(resource, &key, kind, body, &options)?
         }
     };
     Ok(written_response(form, resource, options.part, written))
+}
+
+fn accepted_patches(resource: &Resource) -> &'static str {
+    if resource.is_custom() {
+        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+    } else {
+        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml"
+    }
 }
 
 fn written_response(form: Form, resource: &Resource, part: Part, written: Written) -> Response<Body> {

@@ -46,10 +46,10 @@ pub(crate) enum Lists<'a> {
 pub(crate) fn json(live: &mut Value, patch: Value) -> Result<(), Refusal> {
     let patch: json_patch::Patch =
         serde_json::from_value(patch).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    json_patch::patch(live, &patch).map_err(|error| {
-        let mut refusal =
-            Refusal::new(422, "Invalid", "the server rejected our request due to an error in our request");
-        refusal.message = format!("{}: {error}", refusal.message);
+    json_patch::patch(live, &patch).map_err(|_| {
+        let text = "the server rejected our request due to an error in our request";
+        let mut refusal = Refusal::new(422, "Invalid", text);
+        refusal.details = Some(Box::default());
         refusal
     })
 }

@@ -73,26 +73,42 @@ fn merge_list(live: &mut Value, patch: Vec<Value>, path: &mut Vec<String>) {
         }
         Merging::ByKey(keys) => {
             path.push(ITEM.to_owned());
+            let mut patched = Vec::new();
             for item in patch {
                 let Some(wanted) = item.as_object() else { continue };
                 let found = position(items, &keys, wanted);
-                let deletes = wanted.get("$patch").is_some_and(|directive| directive == "delete");
-                match (found, deletes) {
-                    (Some(index), true) => {
+                if wanted.get("$patch").is_some_and(|directive| directive == "delete") {
+                    if let Some(index) = found {
                         items.remove(index);
                     }
-                    (Some(index), false) => merge(&mut items[index], item, path),
-                    (None, true) => {}
-                    (None, false) => {
-                        let mut fresh = Value::Null;
-                        merge(&mut fresh, item, path);
-                        items.push(fresh);
-                    }
+                    continue;
                 }
+                let mut merged = found.map_or(Value::Null, |index| items[index].clone());
+                merge(&mut merged, item, path);
+                patched.push((found, merged));
             }
+            *items = in_order(std::mem::take(items), patched);
             path.pop();
         }
     }
+}
+
+/// Puts patched items among those that the patch does not name: known ones keep their place among the live ones, new
+/// ones come first. (The API server's own order, where `$setElementOrder` does not say otherwise.)
+fn in_order(live: Vec<Value>, patched: Vec<(Option<usize>, Value)>) -> Vec<Value> {
+    let named: Vec<usize> = patched.iter().filter_map(|(index, _)| *index).collect();
+    let mut others = live.into_iter().enumerate().filter(|(index, _)| !named.contains(index)).peekable();
+    let mut ordered = Vec::new();
+    for (index, item) in patched {
+        if let Some(index) = index {
+            while let Some((_, other)) = others.next_if(|(other, _)| *other < index) {
+                ordered.push(other);
+            }
+        }
+        ordered.push(item);
+    }
+    ordered.extend(others.map(|(_, other)| other));
+    ordered
 }
 
 #[cfg(test)]
@@ -117,7 +133,7 @@ mod tests {
         assert_eq!(
             live,
             json!({"spec": {"template": {"spec": {"containers": [
-                {"name": "a", "image": "z", "env": [{"name": "K", "value": "1"}, {"name": "M", "value": "3"}],
+                {"name": "a", "image": "z", "env": [{"name": "M", "value": "3"}, {"name": "K", "value": "1"}],
                  "args": ["2", "3"]}]}}}})
         );
     }
@@ -139,7 +155,7 @@ mod tests {
         assert_eq!(live["spec"], json!({"strategy": {"y": 2}}));
         assert_eq!(
             live["status"]["conditions"],
-            json!([{"type": "A", "status": "False"}, {"type": "B", "status": "True"}])
+            json!([{"type": "B", "status": "True"}, {"type": "A", "status": "False"}])
         );
     }
 }

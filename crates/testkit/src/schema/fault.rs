@@ -95,11 +95,10 @@ impl FieldError {
     }
 
     pub(crate) fn not_supported(path: impl Into<String>, value: Value, allowed: &[Value]) -> Self {
-        let mut texts: Vec<String> = allowed
+        let texts: Vec<String> = allowed
             .iter()
             .map(|value| value.as_str().map_or_else(|| format!("\"{value}\""), |text| format!("{text:?}")))
             .collect();
-        texts.sort();
         Self {
             path: path.into(),
             kind: FaultKind::NotSupported,

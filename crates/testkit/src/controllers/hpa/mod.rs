@@ -1,15 +1,14 @@
 //! The HorizontalPodAutoscaler controller: every sync period, each autoscaler once.
 //!
-//! Reads top to bottom: [`run`] → [`Controller::sync`] (one autoscaler) → [`Controller::measure`] (one metric) →
-//! [`replicas`] (how many), [`limits`] (how fast), [`status`] (what is reported).
+//! Reads top to bottom: [`run`] → [`Controller::sync`] (one autoscaler) → [`Controller::read`] (one metric). What to do
+//! is decided by [`keda_core::autoscale`]; here it is asked, done and reported ([`status`]).
 
-mod limits;
-mod replicas;
 mod status;
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use futures::{StreamExt, stream};
+use jiff::SignedDuration;
 use k8s_openapi::api::{
     autoscaling::{
         v1::Scale,
@@ -18,19 +17,24 @@ use k8s_openapi::api::{
     core::v1::Pod,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use keda_api::external_metrics::{API_VERSION, ExternalMetricValueList};
+use keda_api::{
+    Quantity,
+    external_metrics::{API_VERSION, ExternalMetricValueList},
+};
+use keda_core::autoscale::{self, Failure, History, Metric, Outcome, Replicas, Settings, Situation, Target};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
     core::GroupVersionKind,
 };
 use serde_json::json;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::{Clock, sync::lock};
 
-use limits::History;
-use replicas::{Current, Measured};
 use status::Report;
 
 /// How many autoscalers are looked at at once.
@@ -45,8 +49,10 @@ pub struct Options {
     pub tolerance: f64,
     /// `--horizontal-pod-autoscaler-downscale-stabilization`.
     pub downscale_stabilization: Duration,
-    /// Stamps conditions; give it the server's.
+    /// Stamps conditions, and times windows; give it the server's.
     pub clock: Clock,
+    /// Is told every change of a target.
+    pub rescales: Option<mpsc::UnboundedSender<Rescale>>,
 }
 
 impl Default for Options {
@@ -56,8 +62,33 @@ impl Default for Options {
             tolerance: 0.1,
             downscale_stabilization: Duration::from_secs(300),
             clock: Clock::default(),
+            rescales: None,
         }
     }
+}
+
+impl Options {
+    fn settings(&self) -> Settings {
+        let window = SignedDuration::try_from(self.downscale_stabilization);
+        Settings {
+            tolerance: self.tolerance,
+            downscale_stabilization: window.unwrap_or(SignedDuration::MAX),
+            ..Settings::default()
+        }
+    }
+}
+
+/// A change of a target that an autoscaler made.
+#[derive(Clone, Debug)]
+pub struct Rescale {
+    /// The autoscaler's namespace.
+    pub namespace: String,
+    /// The autoscaler.
+    pub name: String,
+    /// The name of its target.
+    pub target: String,
+    /// The whole sync.
+    pub outcome: Outcome,
 }
 
 struct Controller {
@@ -66,13 +97,6 @@ struct Controller {
     kinds: Mutex<HashMap<GroupVersionKind, ApiResource>>,
     /// By UID.
     histories: Mutex<HashMap<String, History>>,
-}
-
-/// Why an autoscaler could not be served: a condition's reason and message.
-struct Failure {
-    condition: &'static str,
-    reason: &'static str,
-    message: String,
 }
 
 /// Serves every autoscaler, for ever.
@@ -99,9 +123,7 @@ pub(super) async fn run(client: Client, options: Options) {
 impl Controller {
     async fn serve(&self, autoscaler: HorizontalPodAutoscaler) {
         let mut report = Report::on(&autoscaler);
-        if let Err(failure) = self.sync(&autoscaler, &mut report).await {
-            report.condition(failure.condition, false, failure.reason, &failure.message);
-        }
+        self.sync(&autoscaler, &mut report).await;
         let Some(patch) = report.difference(&autoscaler, self.options.clock.now()) else { return };
         let namespace = autoscaler.namespace().unwrap_or_default();
         let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), &namespace);
@@ -113,160 +135,109 @@ impl Controller {
     }
 
     /// Brings the target of one autoscaler to where it should be.
-    async fn sync(&self, autoscaler: &HorizontalPodAutoscaler, report: &mut Report) -> Result<(), Failure> {
-        let Some(spec) = &autoscaler.spec else { return Ok(()) };
-        let cannot =
-            |message: String| Failure { condition: "AbleToScale", reason: "FailedGetScale", message };
+    async fn sync(&self, autoscaler: &HorizontalPodAutoscaler, report: &mut Report) {
+        let Some(spec) = &autoscaler.spec else { return };
         let name = &spec.scale_target_ref.name;
-        let api = self.target(autoscaler).await.map_err(|error| {
-            cannot(format!("the HPA controller was unable to get the target's current scale: {error}"))
-        })?;
-        let scale = api.get_scale(name).await.map_err(|error| {
-            cannot(format!(
-                "the HPA controller was unable to get the target's current scale: {}",
-                words(&error)
-            ))
-        })?;
-        report.condition(
-            "AbleToScale",
-            true,
-            "SucceededGetScale",
-            "the HPA controller was able to get the target's current scale",
-        );
-        let current = scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
-        report.current_replicas(current);
-        let (min, max) = (spec.min_replicas.unwrap_or(1), spec.max_replicas);
-        self.with_history(autoscaler, |history| history.begin(current, Instant::now()));
-        let desired = if current == 0 && min != 0 {
-            report.condition(
-                "ScalingActive",
-                false,
-                "ScalingDisabled",
-                "scaling is disabled since the replica count of the target is zero",
-            );
-            current
-        } else if current > max {
-            max
-        } else if current < min {
-            min
-        } else {
-            let proposed = self.propose(autoscaler, &scale, report).await?;
-            let bounds = limits::Bounds { min, max, current };
-            let window = self.options.downscale_stabilization;
-            let limited = self.with_history(autoscaler, |history| {
-                limits::limit(history, spec.behavior.as_ref(), &bounds, proposed, window, Instant::now())
-            });
-            report.limited(&limited);
-            limited.replicas
+        let read = async {
+            let api = self.target(autoscaler).await?;
+            let scale = api.get_scale(name).await?;
+            Ok::<_, kube::Error>((api, scale))
         };
-        if desired != current {
-            let patch = json!({"spec": {"replicas": desired}});
-            api.patch_scale(name, &PatchParams::default(), &Patch::Merge(&patch)).await.map_err(|error| {
-                Failure {
-                    condition: "AbleToScale",
-                    reason: "FailedUpdateScale",
-                    message: format!(
-                        "the HPA controller was unable to update the target scale: {}",
-                        words(&error)
-                    ),
-                }
-            })?;
-            let message = format!("the HPA controller was able to update the target scale to {desired}");
-            report.condition("AbleToScale", true, "SucceededRescale", &message);
-            report.rescaled();
-            self.with_history(autoscaler, |history| history.scaled(current, desired, Instant::now()));
+        let (api, scale) = match read.await {
+            Ok(read) => read,
+            Err(error) => return report.condition(&autoscale::scale_unreadable(&words(&error))),
+        };
+        let uid = autoscaler.uid().unwrap_or_default();
+        let history = lock(&self.histories).get(&uid).cloned().unwrap_or_default();
+        let specs = spec.metrics.as_deref().unwrap_or_default();
+        let mut metrics: Vec<Metric> = specs.iter().map(|metric| unread(autoscaler, metric)).collect();
+        let mut situation = Situation {
+            now: self.options.clock.now(),
+            replicas: self.replicas(autoscaler, &scale).await,
+            min: spec.min_replicas,
+            max: spec.max_replicas,
+            behavior: spec.behavior.as_ref(),
+            scaled_to_zero: report.scaled_to_zero(),
+            metrics: &metrics,
+            history: &history,
+            settings: self.options.settings(),
+        };
+        let values = if situation.asks_metrics() { self.read(autoscaler, specs).await } else { Vec::new() };
+        let read = metrics.iter().cloned().zip(values).map(|(metric, read)| with_values(metric, read));
+        let read: Vec<Metric> = read.collect();
+        if !read.is_empty() {
+            metrics = read;
         }
-        report.desired_replicas(desired);
-        Ok(())
+        situation.metrics = &metrics;
+        let outcome = autoscale::evaluate(&situation);
+        report.outcome(specs, &outcome);
+        let mut history = outcome.history.clone();
+        if let Some((from, to)) = outcome.change() {
+            let patch = json!({"spec": {"replicas": to}});
+            let written = api.patch_scale(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+            match written {
+                Ok(_) => {
+                    history.scaled(from, to, outcome.at, spec.behavior.as_ref());
+                    report.rescaled(&outcome);
+                    self.tell(autoscaler, name, outcome);
+                }
+                Err(error) => report.not_rescaled(autoscaler, &autoscale::update_failed(&words(&error))),
+            }
+        }
+        lock(&self.histories).insert(uid, history);
     }
 
-    /// What the metrics ask for: the most that any of them does. A metric that fails never lets the target shrink.
-    async fn propose(
+    fn tell(&self, autoscaler: &HorizontalPodAutoscaler, target: &str, outcome: Outcome) {
+        if let Some(rescales) = &self.options.rescales {
+            let namespace = autoscaler.namespace().unwrap_or_default();
+            let rescale =
+                Rescale { namespace, name: autoscaler.name_any(), target: target.to_owned(), outcome };
+            // Whoever wanted to know may have gone.
+            let _gone = rescales.send(rescale);
+        }
+    }
+
+    async fn replicas(&self, autoscaler: &HorizontalPodAutoscaler, scale: &Scale) -> Replicas {
+        Replicas {
+            asked: scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0),
+            reported: scale.status.as_ref().map_or(0, |status| status.replicas),
+            ready: self.ready(autoscaler, scale).await,
+        }
+    }
+
+    /// The values of every metric, in their order; the error is the cause in the controller's words.
+    async fn read(
         &self,
         autoscaler: &HorizontalPodAutoscaler,
-        scale: &Scale,
-        report: &mut Report,
-    ) -> Result<i32, Failure> {
-        let metrics = autoscaler.spec.as_ref().and_then(|spec| spec.metrics.as_deref()).unwrap_or_default();
-        let current = Current {
-            spec: scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0),
-            status: scale.status.as_ref().map_or(0, |status| status.replicas),
-            ready: self.ready(autoscaler, scale).await,
-        };
-        let tolerance = replicas::Tolerance::of(autoscaler, self.options.tolerance);
-        let mut most: Option<(i32, String)> = None;
-        let mut failure = None;
+        metrics: &[MetricSpec],
+    ) -> Vec<Result<Vec<Quantity>, String>> {
+        let mut values = Vec::new();
         for metric in metrics {
-            match self.measure(autoscaler, metric, &current, tolerance).await {
-                Ok((measured, wanted, name)) => {
-                    report.measured(metric, Some(&measured));
-                    if most.as_ref().is_none_or(|(replicas, _)| wanted > *replicas) {
-                        most = Some((wanted, name));
-                    }
-                }
-                Err(error) => {
-                    report.measured(metric, None);
-                    failure.get_or_insert(error);
-                }
-            }
+            let unable = |error: &dyn std::fmt::Display| {
+                Err(format!("unable to fetch metrics from external metrics API: {error}"))
+            };
+            values.push(match self.ask(autoscaler, metric).await {
+                Ok(answer) => Ok(answer.items.into_iter().map(|item| item.value).collect()),
+                Err(error) => unable(&words(&error)),
+            });
         }
-        match (most, failure) {
-            (Some((wanted, _)), Some(failure)) if wanted < current.spec => Err(failure),
-            (None, Some(failure)) => Err(failure),
-            (None, None) => Ok(current.spec),
-            (Some((wanted, name)), _) => {
-                let message =
-                    format!("the HPA was able to successfully calculate a replica count from {name}");
-                report.condition("ScalingActive", true, "ValidMetricFound", &message);
-                Ok(wanted)
-            }
-        }
+        values
     }
 
-    /// One metric: its value, and the replicas that it asks for.
-    async fn measure(
+    async fn ask(
         &self,
         autoscaler: &HorizontalPodAutoscaler,
         metric: &MetricSpec,
-        current: &Current,
-        tolerance: replicas::Tolerance,
-    ) -> Result<(Measured, i32, String), Failure> {
-        let Some(external) = metric.external.as_ref().filter(|_| metric.type_ == "External") else {
-            return Err(Failure {
-                condition: "ScalingActive",
-                reason: "InvalidMetricSourceType",
-                message: format!(
-                    "the HPA was unable to compute the replica count: metrics of type {} are not available here",
-                    metric.type_
-                ),
-            });
-        };
+    ) -> kube::Result<ExternalMetricValueList> {
+        let Some(external) = &metric.external else { return Ok(ExternalMetricValueList::new(Vec::new())) };
         let namespace = autoscaler.namespace().unwrap_or_default();
-        let chosen = external.metric.selector.clone().unwrap_or_default();
-        let selector = serde_json::to_value(&chosen).unwrap_or_default();
+        let selector = serde_json::to_value(&external.metric.selector).unwrap_or_default();
         let selector = crate::selector::of_object(&selector).unwrap_or_default().text();
-        let (name, chosen) = (&external.metric.name, go_text(&chosen));
-        let failed = |message: String| Failure {
-            condition: "ScalingActive",
-            reason: "FailedGetExternalMetric",
-            message: format!(
-                "the HPA was unable to compute the replica count: unable to get external metric {namespace}/{name}/{chosen}: {message}"
-            ),
-        };
         let query: String =
             form_urlencoded::Serializer::new(String::new()).append_pair("labelSelector", &selector).finish();
-        let path = format!("/apis/{API_VERSION}/namespaces/{namespace}/{name}?{query}");
-        let request = http::Request::get(path).body(Vec::new()).map_err(|error| failed(error.to_string()))?;
-        let answer: ExternalMetricValueList = self.client.request(request).await.map_err(|error| {
-            failed(format!("unable to fetch metrics from external metrics API: {}", words(&error)))
-        })?;
-        if answer.items.is_empty() {
-            return Err(failed("no metrics returned from external metrics API".to_owned()));
-        }
-        let usage = answer.items.iter().map(|item| item.value.milli()).sum();
-        let (measured, wanted) =
-            replicas::of_external(&external.target, usage, current, tolerance).map_err(failed)?;
-        Ok((measured, wanted, format!("external metric {name}({chosen})")))
+        let path = format!("/apis/{API_VERSION}/namespaces/{namespace}/{}?{query}", external.metric.name);
+        let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+        self.client.request(request).await
     }
 
     /// Pods of the target that are ready; what its status says where nobody makes pods.
@@ -308,14 +279,30 @@ impl Controller {
         let namespace = autoscaler.namespace().unwrap_or_default();
         Ok(Api::namespaced_with(self.client.clone(), &namespace, &resource))
     }
+}
 
-    fn with_history<T>(
-        &self,
-        autoscaler: &HorizontalPodAutoscaler,
-        act: impl FnOnce(&mut History) -> T,
-    ) -> T {
-        act(lock(&self.histories).entry(autoscaler.uid().unwrap_or_default()).or_default())
+/// A metric of the spec, before it is asked for.
+fn unread(autoscaler: &HorizontalPodAutoscaler, metric: &MetricSpec) -> Metric {
+    match metric.external.as_ref().filter(|_| metric.type_ == "External") {
+        Some(external) => Metric::External {
+            namespace: autoscaler.namespace().unwrap_or_default(),
+            name: external.metric.name.clone(),
+            selector: external.metric.selector.as_ref().map_or_else(|| "nil".to_owned(), go_text),
+            target: Target::of(&external.target),
+            values: Ok(Vec::new()),
+        },
+        None => Metric::Unavailable(Failure::unable(
+            "InvalidMetricSourceType",
+            &format!("metrics of type {} are not available here", metric.type_),
+        )),
     }
+}
+
+fn with_values(mut metric: Metric, read: Result<Vec<Quantity>, String>) -> Metric {
+    if let Metric::External { values, .. } = &mut metric {
+        *values = read;
+    }
+    metric
 }
 
 /// What the API server said, without the client's own words around it.

@@ -4,14 +4,15 @@ use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricSpec};
 use serde_json::{Value, json};
 
-use super::{limits::Limited, replicas::Measured};
+use keda_api::Condition;
+use keda_core::autoscale::{Measured, Outcome};
 
 /// The status in the making: the old one, with what this round found.
 pub(super) struct Report {
     status: Value,
     metrics: Vec<Value>,
     rescaled: bool,
-    conditions: Vec<(&'static str, bool, String, String)>,
+    conditions: Vec<Condition>,
 }
 
 impl Report {
@@ -21,48 +22,42 @@ impl Report {
         Self { status, metrics: Vec::new(), rescaled: false, conditions: Vec::new() }
     }
 
+    /// Whether the autoscaler put its target to zero.
+    pub(super) fn scaled_to_zero(&self) -> bool {
+        let conditions = self.status["conditions"].as_array().into_iter().flatten();
+        conditions
+            .into_iter()
+            .any(|condition| condition["type"] == "ScaledToZero" && condition["status"] == "True")
+    }
+
     /// Notes a condition; the last word counts.
-    pub(super) fn condition(&mut self, kind: &'static str, holds: bool, reason: &str, message: &str) {
-        self.conditions.retain(|(known, ..)| *known != kind);
-        self.conditions.push((kind, holds, reason.to_owned(), message.to_owned()));
+    pub(super) fn condition(&mut self, condition: &Condition) {
+        self.conditions.retain(|known| known.r#type != condition.r#type);
+        self.conditions.push(condition.clone());
     }
 
-    pub(super) fn current_replicas(&mut self, replicas: i32) {
-        self.status["currentReplicas"] = json!(replicas);
-    }
-
-    pub(super) fn desired_replicas(&mut self, replicas: i32) {
-        self.status["desiredReplicas"] = json!(replicas);
-    }
-
-    pub(super) fn rescaled(&mut self) {
-        self.rescaled = true;
-    }
-
-    /// Notes what a metric was measured at; `None` for one that failed.
-    pub(super) fn measured(&mut self, metric: &MetricSpec, measured: Option<&Measured>) {
-        let current = match (measured, &metric.external) {
-            (Some(measured), Some(external)) => json!({"type": "External", "external": {
-                "metric": external.metric, "current": {measured.member: measured.value}}}),
-            // The API server's own controller leaves an empty entry in the place of a metric that failed.
-            _ => json!({"type": ""}),
-        };
-        self.metrics.push(current);
-    }
-
-    pub(super) fn limited(&mut self, limited: &Limited) {
-        let (reason, message) =
-            limited.stabilized.unwrap_or(("ReadyForNewScale", "recommended size matches current size"));
-        self.condition("AbleToScale", true, reason, message);
-        match limited.why {
-            Some((reason, message)) => self.condition("ScalingLimited", true, reason, message),
-            None => self.condition(
-                "ScalingLimited",
-                false,
-                "DesiredWithinRange",
-                "the desired count is within the acceptable range",
-            ),
+    /// Notes what was decided.
+    pub(super) fn outcome(&mut self, metrics: &[MetricSpec], outcome: &Outcome) {
+        outcome.conditions.iter().for_each(|condition| self.condition(condition));
+        self.status["currentReplicas"] = json!(outcome.current);
+        if let Some(desired) = outcome.desired {
+            self.status["desiredReplicas"] = json!(desired);
         }
+        let measured = metrics.iter().zip(&outcome.metrics);
+        self.metrics = measured.map(|(metric, measured)| current(metric, measured.as_ref().ok())).collect();
+    }
+
+    /// Notes that the change was made.
+    pub(super) fn rescaled(&mut self, outcome: &Outcome) {
+        self.rescaled = true;
+        outcome.rescaled().iter().for_each(|condition| self.condition(condition));
+    }
+
+    /// Notes that the change could not be made: what is desired stays what it was.
+    pub(super) fn not_rescaled(&mut self, autoscaler: &HorizontalPodAutoscaler, condition: &Condition) {
+        let before = autoscaler.status.as_ref().map_or(0, |status| status.desired_replicas);
+        self.status["desiredReplicas"] = json!(before);
+        self.condition(condition);
     }
 
     /// The merge patch that brings the status up to date; `None` if it is.
@@ -73,12 +68,11 @@ impl Report {
     ) -> Option<Value> {
         let now = format!("{now:.0}");
         let mut conditions = self.status["conditions"].as_array().cloned().unwrap_or_default();
-        for (kind, holds, reason, message) in self.conditions {
-            let status = if holds { "True" } else { "False" };
-            let wanted = json!({"type": kind, "status": status, "reason": reason, "message": message});
-            match conditions.iter_mut().find(|condition| condition["type"] == kind) {
+        for condition in &self.conditions {
+            let wanted = json!(condition);
+            match conditions.iter_mut().find(|known| known["type"] == wanted["type"]) {
                 Some(found) => {
-                    let since = if found["status"] == status {
+                    let since = if found["status"] == wanted["status"] {
                         found["lastTransitionTime"].clone()
                     } else {
                         json!(now)
@@ -102,5 +96,14 @@ impl Report {
         }
         let old = serde_json::to_value(&autoscaler.status).unwrap_or_default();
         (old != self.status).then(|| json!({"status": self.status}))
+    }
+}
+
+/// What a metric is at; an empty entry, as Kubernetes' controller leaves it, for one that failed.
+fn current(metric: &MetricSpec, measured: Option<&Measured>) -> Value {
+    match (measured, &metric.external) {
+        (Some(measured), Some(external)) => json!({"type": "External", "external": {
+            "metric": external.metric, "current": measured.usage}}),
+        _ => json!({"type": ""}),
     }
 }
