@@ -6,7 +6,9 @@
 
 mod committed;
 mod crds;
+mod docs;
 mod grpc;
+mod schemas;
 
 use std::path::Path;
 
@@ -18,7 +20,8 @@ use committed::File;
 type Generator = fn(&Path) -> Result<Vec<File>>;
 
 /// Every generator, by its word on the command line.
-const GENERATORS: &[(&str, Generator)] = &[("crds", crds::render), ("grpc", grpc::files)];
+const GENERATORS: &[(&str, Generator)] =
+    &[("crds", crds::render), ("docs", docs::render), ("grpc", grpc::files), ("schemas", schemas::render)];
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -16,12 +16,13 @@ const RULE: &[(&str, &[&str])] = &[
     ("keda-core", &["keda-api"]),
     ("keda-scaler-macros", &[]),
     ("keda-scaler", &["keda-api", "keda-core", "keda-scaler-macros"]),
+    ("keda-scalers", &["keda-api", "keda-scaler", "keda-scalers-*"]),
     ("keda-scalers-*", &["keda-api", "keda-core", "keda-scaler"]),
     ("keda-auth", &["keda-api", "keda-core", "keda-scaler"]),
     ("keda-telemetry", &["keda-api"]),
     ("keda-tls", &[]),
     ("keda-metrics-service", &[]),
-    ("keda-testkit", &["keda-api", "keda-core"]),
+    ("keda-testkit", &["keda-api", "keda-core", "keda-tls"]),
     (
         "keda-operator",
         &[

@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{adapter, crds, demo, operator};
+use crate::{adapter, crds, demo, operator, schema};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -31,6 +31,8 @@ enum Command {
     Adapter(adapter::Flags),
     /// Print the custom resource definitions, ready for kubectl apply.
     Crds(crds::Flags),
+    /// Print the parameters of every trigger type, or schemas for editors.
+    Schema(schema::Flags),
     /// Watch a workload go from zero to N and back, on an embedded cluster.
     Demo(demo::Flags),
 }
@@ -42,6 +44,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         Command::Operator(flags) => operator::run(flags),
         Command::Adapter(flags) => adapter::run(flags),
         Command::Crds(flags) => crds::run(&flags),
+        Command::Schema(flags) => schema::run(&flags),
         Command::Demo(flags) => demo::run(flags),
     }
 }

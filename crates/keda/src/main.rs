@@ -9,6 +9,7 @@ mod kubernetes;
 mod logging;
 mod operator;
 mod probes;
+mod schema;
 mod shutdown;
 
 use std::process::ExitCode;

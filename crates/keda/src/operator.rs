@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
 use keda_operator::{ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, Reader};
-use keda_scaler::{Clock, Environment, Registry, http};
+use keda_scaler::{Clock, Environment, http};
 use keda_telemetry::metrics;
 
 use crate::{
@@ -160,15 +160,15 @@ async fn serve(flags: Flags) -> Result<()> {
         kube: Arc::new(Reader::new(client.clone())),
         telemetry: Arc::new(Instrument::new(Arc::clone(&metrics))),
     };
-    let dependencies =
-        Dependencies { client, registry: Arc::new(registry()), environment, metrics, decisions: None };
+    let dependencies = Dependencies {
+        client,
+        registry: Arc::new(keda_scalers::registry()),
+        environment,
+        metrics,
+        decisions: None,
+    };
     keda_operator::run(options, dependencies, health, shutdown).await?;
     Ok(())
-}
-
-/// Every trigger type of this executable.
-pub(crate) fn registry() -> Registry {
-    Registry::new(&[&keda_scalers_http::FAMILY, &keda_scalers_kube::FAMILY])
 }
 
 impl Flags {

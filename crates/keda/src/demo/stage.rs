@@ -224,7 +224,7 @@ async fn start_operator(
     };
     let dependencies = Dependencies {
         client,
-        registry: Arc::new(crate::operator::registry()),
+        registry: Arc::new(keda_scalers::registry()),
         environment,
         metrics,
         decisions: Some(decisions),
