@@ -20,6 +20,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as WireQuantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use keda_api::{GroupVersionKindResource, ScaledObject, keys};
 
+pub(crate) use behavior::as_stored as behavior_as_stored;
 pub use difference::difference;
 pub use health::health;
 pub use range::{held, settle};

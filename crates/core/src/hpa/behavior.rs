@@ -40,7 +40,7 @@ pub(super) fn same(
 
 /// A behaviour as the API server stores it: once any is given, what is missing in either direction is filled in
 /// (kubernetes `pkg/apis/autoscaling/v2/defaults.go`). Quantities in their canonical text.
-fn as_stored(behavior: &HorizontalPodAutoscalerBehavior) -> HorizontalPodAutoscalerBehavior {
+pub(crate) fn as_stored(behavior: &HorizontalPodAutoscalerBehavior) -> HorizontalPodAutoscalerBehavior {
     let policy = |type_: &str, value| HPAScalingPolicy { type_: type_.to_owned(), value, period_seconds: 15 };
     HorizontalPodAutoscalerBehavior {
         scale_up: Some(filled(

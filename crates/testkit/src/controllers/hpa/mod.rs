@@ -17,10 +17,7 @@ use k8s_openapi::api::{
     core::v1::Pod,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use keda_api::{
-    Quantity,
-    external_metrics::{API_VERSION, ExternalMetricValueList},
-};
+use keda_api::external_metrics::{API_VERSION, ExternalMetricValueList};
 use keda_core::autoscale::{self, Failure, History, Metric, Outcome, Replicas, Settings, Situation, Target};
 use kube::{
     Api, Client, ResourceExt,
@@ -150,25 +147,24 @@ impl Controller {
         let uid = autoscaler.uid().unwrap_or_default();
         let history = lock(&self.histories).get(&uid).cloned().unwrap_or_default();
         let specs = spec.metrics.as_deref().unwrap_or_default();
-        let mut metrics: Vec<Metric> = specs.iter().map(|metric| unread(autoscaler, metric)).collect();
+        let unread: Vec<Metric> = specs.iter().map(|metric| unread(autoscaler, metric)).collect();
         let mut situation = Situation {
             now: self.options.clock.now(),
-            replicas: self.replicas(autoscaler, &scale).await,
+            replicas: replicas(&scale),
             min: spec.min_replicas,
             max: spec.max_replicas,
             behavior: spec.behavior.as_ref(),
             scaled_to_zero: report.scaled_to_zero(),
-            metrics: &metrics,
+            metrics: &unread,
             history: &history,
             settings: self.options.settings(),
         };
-        let values = if situation.asks_metrics() { self.read(autoscaler, specs).await } else { Vec::new() };
-        let read = metrics.iter().cloned().zip(values).map(|(metric, read)| with_values(metric, read));
-        let read: Vec<Metric> = read.collect();
-        if !read.is_empty() {
-            metrics = read;
+        let read;
+        if situation.asks_metrics() {
+            situation.replicas.ready = self.ready(autoscaler, &scale).await;
+            read = self.read(autoscaler, specs, &unread).await;
+            situation.metrics = &read;
         }
-        situation.metrics = &metrics;
         let outcome = autoscale::evaluate(&situation);
         report.outcome(specs, &outcome);
         let mut history = outcome.history.clone();
@@ -197,31 +193,24 @@ impl Controller {
         }
     }
 
-    async fn replicas(&self, autoscaler: &HorizontalPodAutoscaler, scale: &Scale) -> Replicas {
-        Replicas {
-            asked: scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0),
-            reported: scale.status.as_ref().map_or(0, |status| status.replicas),
-            ready: self.ready(autoscaler, scale).await,
-        }
-    }
-
-    /// The values of every metric, in their order; the error is the cause in the controller's words.
+    /// Every metric with its values, or with why there are none, in the controller's words.
     async fn read(
         &self,
         autoscaler: &HorizontalPodAutoscaler,
-        metrics: &[MetricSpec],
-    ) -> Vec<Result<Vec<Quantity>, String>> {
-        let mut values = Vec::new();
-        for metric in metrics {
-            let unable = |error: &dyn std::fmt::Display| {
-                Err(format!("unable to fetch metrics from external metrics API: {error}"))
-            };
-            values.push(match self.ask(autoscaler, metric).await {
+        specs: &[MetricSpec],
+        unread: &[Metric],
+    ) -> Vec<Metric> {
+        let mut metrics = unread.to_vec();
+        for (spec, metric) in specs.iter().zip(&mut metrics) {
+            let Metric::External { values, .. } = metric else { continue };
+            *values = match self.ask(autoscaler, spec).await {
                 Ok(answer) => Ok(answer.items.into_iter().map(|item| item.value).collect()),
-                Err(error) => unable(&words(&error)),
-            });
+                Err(error) => {
+                    Err(format!("unable to fetch metrics from external metrics API: {}", words(&error)))
+                }
+            };
         }
-        values
+        metrics
     }
 
     async fn ask(
@@ -281,6 +270,15 @@ impl Controller {
     }
 }
 
+/// What the target has; pods are counted where metrics are asked.
+fn replicas(scale: &Scale) -> Replicas {
+    Replicas {
+        asked: scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0),
+        reported: scale.status.as_ref().map_or(0, |status| status.replicas),
+        ready: 0,
+    }
+}
+
 /// A metric of the spec, before it is asked for.
 fn unread(autoscaler: &HorizontalPodAutoscaler, metric: &MetricSpec) -> Metric {
     match metric.external.as_ref().filter(|_| metric.type_ == "External") {
@@ -296,13 +294,6 @@ fn unread(autoscaler: &HorizontalPodAutoscaler, metric: &MetricSpec) -> Metric {
             &format!("metrics of type {} are not available here", metric.type_),
         )),
     }
-}
-
-fn with_values(mut metric: Metric, read: Result<Vec<Quantity>, String>) -> Metric {
-    if let Metric::External { values, .. } = &mut metric {
-        *values = read;
-    }
-    metric
 }
 
 /// What the API server said, without the client's own words around it.
