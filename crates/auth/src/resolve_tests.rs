@@ -117,7 +117,7 @@ async fn a_cluster_authentication_reads_from_the_cluster_object_namespace() {
 
     let nowhere = Scope { cluster_object_namespace: None, ..scope() };
     let error =
-        resolve(Some(&reference), &nowhere, &cluster).await.err().expect("it is not known where to look");
+        resolve(Some(&reference), &nowhere, &cluster).await.expect_err("it is not known where to look");
     assert_eq!(
         error.to_string(),
         "ClusterTriggerAuthentication auth reads from the cluster object namespace, which is not known: set \
@@ -141,7 +141,7 @@ async fn a_missing_reference_is_an_error_with_its_name() {
         ),
     ] {
         let result = resolve(Some(&reference("auth", kind)), &scope(), &cluster).await;
-        assert_eq!(result.err().expect("it is missing").to_string(), text);
+        assert_eq!(result.expect_err("it is missing").to_string(), text);
     }
 }
 

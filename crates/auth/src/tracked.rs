@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication};
-use keda_scaler::kube::{ReadError, Reader};
+use keda_scaler::kube::{Pod, ReadError, Reader};
 
 /// An object that was read by name. Displays as `Kind namespace/name`, or `Kind name` for a cluster's object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,5 +117,10 @@ impl Reader for Tracked<'_> {
     ) -> Result<Option<PodTemplateSpec>, ReadError> {
         self.note(ReadKey::namespaced(&target.kind, namespace, name));
         self.reader.pod_template(target, namespace, name).await
+    }
+
+    /// Passed on only: pods come and go without anybody changing a credential.
+    async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, ReadError> {
+        self.reader.pods(namespace, selector).await
     }
 }

@@ -51,6 +51,9 @@ pub enum TriggerResult {
     Failed(String),
     /// Not read yet, for instance right after a start. Neither a value nor an error.
     Pending,
+    /// Nothing to read: the HPA looks at these resources (`cpu`, `memory`) by itself. Alone they keep an object awake,
+    /// next to other triggers they say nothing.
+    ReadByHpa(Vec<String>),
 }
 
 /// What a poll says about an object. The default is "nothing was read yet", from which nothing follows.
@@ -85,6 +88,7 @@ pub fn of(outcomes: &[TriggerOutcome]) -> Activity {
                 activity.complete = false;
                 continue;
             }
+            TriggerResult::ReadByHpa(_) => continue,
         };
         let mut faults: Vec<String> = errors.to_vec();
         if readings.is_empty() && faults.is_empty() {
@@ -102,7 +106,22 @@ pub fn of(outcomes: &[TriggerOutcome]) -> Activity {
         }
         activity.readings.extend(numbers.into_iter().cloned());
     }
+    // Nobody could ever wake an object that has nothing but resources: without replicas they have no values.
+    if let Some(resources) = only_resources(outcomes) {
+        activity.active = true;
+        activity.active_metrics = resources;
+    }
     activity
+}
+
+/// The resources of an object that has no other trigger.
+fn only_resources(outcomes: &[TriggerOutcome]) -> Option<Vec<String>> {
+    let mut resources = Vec::new();
+    for outcome in outcomes {
+        let TriggerResult::ReadByHpa(names) = &outcome.result else { return None };
+        resources.extend(names.iter().cloned());
+    }
+    (!outcomes.is_empty()).then_some(resources)
 }
 
 /// `status.triggersActivity`: for each external metric of the object, whether it is among the active ones.

@@ -13,12 +13,13 @@ mod range;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::autoscaling::v2::{
-    CrossVersionObjectReference, ExternalMetricSource, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec,
-    MetricIdentifier, MetricSpec as WireMetric, MetricTarget,
+    ContainerResourceMetricSource, CrossVersionObjectReference, ExternalMetricSource,
+    HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, MetricIdentifier, MetricSpec as WireMetric,
+    MetricTarget, ResourceMetricSource,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as WireQuantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
-use keda_api::{GroupVersionKindResource, ScaledObject, keys};
+use keda_api::{GroupVersionKindResource, Quantity, ScaledObject, keys};
 
 pub(crate) use behavior::as_stored as behavior_as_stored;
 pub use difference::difference;
@@ -123,7 +124,8 @@ fn check(specs: &[MetricSpec], namespace: &str, name: &str) -> Result<(), Error>
     let mut seen = BTreeSet::new();
     for spec in specs {
         spec.check()?;
-        if !seen.insert(spec.name()) {
+        // Resources have no names of their own: cpu may be there twice, for two containers.
+        if spec.external_name().is_some_and(|name| !seen.insert(name)) {
             return Err(Error::Duplicate { metric: spec.name().to_owned(), object: name.to_owned() });
         }
     }
@@ -186,6 +188,29 @@ fn wire(spec: &MetricSpec, object_name: &str) -> WireMetric {
                 ..WireMetric::default()
             }
         }
+        MetricSpec::Resource { resource, container, target_type, target } => {
+            let name = resource.as_str().to_owned();
+            let target = resource_target(*target_type, target);
+            let metric = WireMetric { type_: spec.kind().to_owned(), ..WireMetric::default() };
+            match container.clone() {
+                None => WireMetric { resource: Some(ResourceMetricSource { name, target }), ..metric },
+                Some(container) => WireMetric {
+                    container_resource: Some(ContainerResourceMetricSource { name, container, target }),
+                    ..metric
+                },
+            }
+        }
+    }
+}
+
+/// Percent as a whole number, or an amount as Kubernetes spells it.
+fn resource_target(target_type: TargetType, target: &Quantity) -> MetricTarget {
+    let percent = target_type == TargetType::Utilization;
+    MetricTarget {
+        type_: target_type.as_str().to_owned(),
+        average_utilization: percent.then(|| i32::try_from(target.whole()).unwrap_or(i32::MAX)),
+        average_value: (!percent).then(|| WireQuantity(target.to_string())),
+        value: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a trigger tells the HPA: a metric name, how to compare, and a target; and how numbers become quantities.
 //!
 //! A trigger's plan produces [`MetricSpec`]s, [`crate::hpa`] writes them into the HPA, and the metrics service answers
-//! for the same names. Numbers have three decimals everywhere (`pkg/scalers/scaler.go`), so what the HPA divides is
+//! for the names of the external ones; cpu and memory the HPA reads by itself. Numbers have three decimals everywhere (`pkg/scalers/scaler.go`), so what the HPA divides is
 //! what a person reads.
 
 use keda_api::Quantity;
@@ -30,6 +30,18 @@ impl TargetType {
             "Value" => Ok(Self::Value),
             "Utilization" => Ok(Self::Utilization),
             other => Err(Error::UnknownType(other.to_owned())),
+        }
+    }
+
+    /// As [`TargetType::parse`], for a resource metric, which has no default.
+    ///
+    /// # Errors
+    /// [`Error::UnknownResourceType`] for everything but `Utilization` and `AverageValue`.
+    pub fn parse_resource(word: Option<&str>) -> Result<Self, Error> {
+        match word.unwrap_or_default() {
+            "AverageValue" => Ok(Self::AverageValue),
+            "Utilization" => Ok(Self::Utilization),
+            other => Err(Error::UnknownResourceType(other.to_owned())),
         }
     }
 
@@ -73,6 +85,36 @@ pub enum MetricSpec {
         /// What one replica (or all, see `target_type`) should carry.
         target: Quantity,
     },
+    /// A resource of the pods, which the HPA reads by itself from `metrics.k8s.io`. Nobody else samples it.
+    Resource {
+        /// Which one.
+        resource: Resource,
+        /// Of this container only; of the whole pod without it.
+        container: Option<String>,
+        /// `Utilization` or `AverageValue`.
+        target_type: TargetType,
+        /// Percent of what the pods request, as a whole number, or the amount for one pod.
+        target: Quantity,
+    },
+}
+
+/// What pods use of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Resource {
+    /// Cores.
+    Cpu,
+    /// Bytes.
+    Memory,
+}
+
+impl Resource {
+    /// The name in the HPA.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+        }
+    }
 }
 
 impl MetricSpec {
@@ -80,20 +122,31 @@ impl MetricSpec {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::External { .. } => "External",
+            Self::Resource { container: None, .. } => "Resource",
+            Self::Resource { container: Some(_), .. } => "ContainerResource",
         }
     }
 
-    /// The name the HPA asks for.
+    /// The name in the HPA: of an external metric, or of a resource (`cpu`, `memory`).
     pub fn name(&self) -> &str {
         match self {
             Self::External { name, .. } => name,
+            Self::Resource { resource, .. } => resource.as_str(),
         }
     }
 
-    /// The target, as a quantity.
+    /// The name of an external metric: what the HPA asks the operator for. None for what it reads by itself.
+    pub fn external_name(&self) -> Option<&str> {
+        match self {
+            Self::External { name, .. } => Some(name),
+            Self::Resource { .. } => None,
+        }
+    }
+
+    /// The target, as a quantity; a utilization in percent.
     pub fn target(&self) -> &Quantity {
         match self {
-            Self::External { target, .. } => target,
+            Self::External { target, .. } | Self::Resource { target, .. } => target,
         }
     }
 
@@ -101,7 +154,8 @@ impl MetricSpec {
     /// formula never gets that far and may have a target of zero.
     ///
     /// # Errors
-    /// [`Error::Slash`], [`Error::Utilization`], [`Error::NotPositive`].
+    /// [`Error::Slash`], [`Error::Utilization`], [`Error::NotPositive`]; of a resource [`Error::UnknownResourceType`],
+    /// [`Error::ResourceNotPositive`].
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Self::External { name, target_type, target } => {
@@ -113,6 +167,16 @@ impl MetricSpec {
                 }
                 if target.is_zero() || target.is_negative() {
                     return Err(Error::NotPositive { metric: name.clone(), target: target.to_string() });
+                }
+                Ok(())
+            }
+            Self::Resource { resource, target_type, target, .. } => {
+                if *target_type == TargetType::Value {
+                    return Err(Error::UnknownResourceType(target_type.to_string()));
+                }
+                if target.is_zero() || target.is_negative() {
+                    let metric = resource.as_str();
+                    return Err(Error::ResourceNotPositive { metric, target: target.to_string() });
                 }
                 Ok(())
             }
@@ -131,6 +195,17 @@ pub enum Error {
     /// No such metric type.
     #[error("unknown metric type: {0}, allowed values are 'Value' or 'AverageValue'")]
     UnknownType(String),
+    /// No such type for cpu and memory. The text is upstream's.
+    #[error("unknown metric type: {0}, allowed values are 'Utilization' or 'AverageValue'")]
+    UnknownResourceType(String),
+    /// The API server takes positive targets only.
+    #[error("metric {metric}: an HPA target must be positive, got {target}")]
+    ResourceNotPositive {
+        /// `cpu` or `memory`.
+        metric: &'static str,
+        /// Its target.
+        target: String,
+    },
     /// Zero, negative, or below what three decimals can show.
     #[error("metric {metric}: an HPA target must be positive, got {target} (targets have three decimals)")]
     NotPositive {

@@ -79,6 +79,11 @@ impl Object {
 
     /// What one trigger's answers say, and the event and log line of each failure.
     fn judge(&mut self, index: usize, slot: &TriggerSlot, answers: &[Outcome]) -> TriggerOutcome {
+        let trigger = slot.parsed.label().to_owned();
+        if !slot.parsed.is_sampled() {
+            let resources = slot.parsed.specs().iter().map(|spec| spec.name().to_owned()).collect();
+            return TriggerOutcome { index, trigger, result: TriggerResult::ReadByHpa(resources) };
+        }
         let mut readings = Vec::with_capacity(answers.len());
         let mut errors = Vec::new();
         for (answer, spec) in answers.iter().zip(slot.parsed.specs()) {
@@ -112,6 +117,6 @@ impl Object {
             (true, false) => TriggerResult::Failed(errors.join("; ")),
             (false, false) => TriggerResult::Partial { readings, errors },
         };
-        TriggerOutcome { index, trigger: slot.parsed.label().to_owned(), result }
+        TriggerOutcome { index, trigger, result }
     }
 }

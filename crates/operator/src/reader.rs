@@ -1,17 +1,20 @@
-//! The cluster as triggers and their authentication may read it: single objects by name, on demand.
+//! The cluster as triggers and their authentication may read it, on demand: single objects by name, pods by label.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec, Secret};
 use keda_api::{ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication};
-use keda_scaler::kube::{ReadError, Reader as ReadsCluster};
-use kube::{Api, Client, api::DynamicObject};
+use keda_scaler::kube::{Pod, ReadError, Reader as ReadsCluster};
+use kube::{
+    Api, Client,
+    api::{DynamicObject, ListParams, Request},
+};
 use serde::Deserialize;
 
 use crate::cluster::{Cluster, Target, retry, words};
 
-/// Reads through the operator's own client; nothing is listed, watched or kept.
+/// Reads through the operator's own client; nothing is watched or kept.
 pub struct Reader {
     cluster: Cluster,
 }
@@ -83,6 +86,49 @@ impl ReadsCluster for Reader {
         // A kind whose `spec.template` is something else than a pod template simply has no environment.
         Ok(template.and_then(|template| PodTemplateSpec::deserialize(template).ok()))
     }
+
+    /// One list a poll and trigger, instead of a watch that would keep every pod of the cluster in memory. With
+    /// `resourceVersion=0` the API server answers from its own cache, which costs etcd nothing but cannot be paged; of
+    /// each pod (some kilobytes on the wire) only two words are kept.
+    async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, ReadError> {
+        let chosen = ListParams::default().labels(selector).match_any();
+        let path = format!("/api/v1/namespaces/{namespace}/pods");
+        let list = async || -> Result<PodList, kube::Error> {
+            let request = Request::new(&path).list(&chosen).map_err(kube::Error::BuildRequest)?;
+            self.cluster.client().request(request).await
+        };
+        let pods = retry(list).await.map_err(|error| read_error(&error))?;
+        Ok(pods
+            .items
+            .into_iter()
+            .map(|pod| Pod { phase: pod.status.phase, node: pod.spec.node_name })
+            .collect())
+    }
+}
+
+#[derive(Deserialize)]
+struct PodList {
+    items: Vec<ListedPod>,
+}
+
+#[derive(Deserialize)]
+struct ListedPod {
+    #[serde(default)]
+    spec: ListedSpec,
+    #[serde(default)]
+    status: ListedStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ListedSpec {
+    node_name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ListedStatus {
+    phase: String,
 }
 
 fn read_error(error: &kube::Error) -> ReadError {

@@ -149,8 +149,12 @@ impl TriggerSlot {
         TriggerSlot { parsed, cached, live: OnceCell::new() }
     }
 
-    /// Asks the source for every metric of this trigger. A trigger that cannot connect fails each of them.
+    /// Asks the source for every metric of this trigger. A trigger that cannot connect fails each of them; one that the
+    /// HPA reads by itself has nothing to ask.
     pub(crate) async fn sample(&self, environment: &Environment) -> Vec<Outcome> {
+        if !self.parsed.is_sampled() {
+            return Vec::new();
+        }
         match self.live.get_or_try_init(|| self.parsed.connect(environment)).await {
             Ok(live) => live.sample().await,
             Err(error) => self.failed(&error),
@@ -158,10 +162,12 @@ impl TriggerSlot {
     }
 
     fn failed(&self, error: &Error) -> Vec<Outcome> {
-        self.parsed.specs().iter().map(|spec| Outcome::failed(spec.name(), error.clone())).collect()
+        let metrics = self.parsed.specs().iter().filter_map(MetricSpec::external_name);
+        metrics.map(|metric| Outcome::failed(metric, error.clone())).collect()
     }
 
     fn has_metric(&self, metric: &str) -> bool {
-        self.parsed.specs().iter().any(|spec| spec.name().eq_ignore_ascii_case(metric))
+        let mut metrics = self.parsed.specs().iter().filter_map(MetricSpec::external_name);
+        metrics.any(|name| name.eq_ignore_ascii_case(metric))
     }
 }

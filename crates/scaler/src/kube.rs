@@ -1,6 +1,6 @@
 //! What triggers and their authentication may read from the cluster.
 //!
-//! Reads are single objects by name, on demand; nothing here lists or watches. The operator implements [`Reader`] on its
+//! Reads are on demand: single objects by name, and pods by label; nothing here watches. The operator implements [`Reader`] on its
 //! client, tests implement it on a map.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication};
 
-/// Reads single objects. `Ok(None)` means that the object does not exist; every other failure is a [`ReadError`].
+/// Reads objects. `Ok(None)` means that the object does not exist; every other failure is a [`ReadError`].
 #[async_trait]
 pub trait Reader: Send + Sync {
     /// The data of a Secret, decoded from base64.
@@ -47,6 +47,24 @@ pub trait Reader: Send + Sync {
         namespace: &str,
         name: &str,
     ) -> Result<Option<PodTemplateSpec>, ReadError>;
+
+    /// The pods of a namespace that a label selector (in the syntax of `kubectl --selector`) picks, in any phase.
+    ///
+    /// # Errors
+    /// Readers of single objects only, which is what they are unless they say otherwise, know no pods.
+    async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, ReadError> {
+        let _ = selector;
+        Err(ReadError::permanent(format!("pods of namespace {namespace:?} cannot be listed here")))
+    }
+}
+
+/// What is read of a pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// `status.phase`: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`; empty before its first status.
+    pub phase: String,
+    /// `spec.nodeName`; empty before it is scheduled.
+    pub node: String,
 }
 
 /// A read that failed for another reason than absence.
@@ -115,5 +133,9 @@ impl Reader for Nothing {
         _: &str,
     ) -> Result<Option<PodTemplateSpec>, ReadError> {
         Ok(None)
+    }
+
+    async fn pods(&self, _: &str, _: &str) -> Result<Vec<Pod>, ReadError> {
+        Ok(Vec::new())
     }
 }

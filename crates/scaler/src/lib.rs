@@ -17,6 +17,7 @@ pub mod contract;
 mod environment;
 mod error;
 pub mod http;
+pub mod json_path;
 pub mod kube;
 mod link;
 mod live;
@@ -33,13 +34,14 @@ pub use self::config::{Secrets, TriggerConfig};
 pub use self::context::{Context, Parameters, PodIdentity};
 pub use self::environment::Environment;
 pub use self::error::{Error, Kind};
+pub use self::json_path::JsonPath;
 pub use self::link::{Http, Link};
 pub use self::live::{Live, Outcome, Reading};
 pub use self::parsed::Parsed;
 pub use self::registry::{Factory, Family, Notice, NoticeKind, Registry};
 pub use self::secret::Secret;
 pub use self::telemetry::Telemetry;
-pub use self::trigger::{Measurement, Metric, Source, Target, Trigger};
+pub use self::trigger::{Measurement, Metric, Source, Target, Trigger, Unsampled};
 
 /// What the code that `#[derive(TriggerConfig)]` writes refers to. Not for other use.
 #[doc(hidden)]

@@ -77,10 +77,11 @@ pub(crate) fn parse<T: Trigger>(given: &Parameters, context: &Context) -> Result
         return Err(Error::config(text));
     }
     let metrics = T::plan(&config, context).map_err(|error| hidden(&findings.secrets, error))?;
-    let specs = specs(&metrics, context)?;
+    let mut specs = specs(&metrics, context)?;
     let label =
         context.trigger_name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| T::LABEL.to_owned());
     let subjects = specs.iter().map(|spec| Arc::new(subject::<T>(context, &label, spec.name()))).collect();
+    specs.extend(T::resources(&config, context)?);
     let mut notices = findings.notices;
     notices.extend(T::notices(&config, context));
     notices.extend(unread(given, T::Config::parameters(), T::TYPE, context.trigger_name.as_deref()));
@@ -102,6 +103,9 @@ pub(crate) fn parse<T: Trigger>(given: &Parameters, context: &Context) -> Result
 
 /// What the HPA is told of the metrics.
 fn specs(metrics: &[Metric], context: &Context) -> Result<Vec<MetricSpec>, Error> {
+    if metrics.is_empty() {
+        return Ok(Vec::new());
+    }
     let refused = |error: metric::Error| Error::config(error.to_string());
     let target_type = TargetType::parse_external(context.metric_type.as_deref()).map_err(refused)?;
     let spec = |planned: &Metric| {
@@ -153,9 +157,16 @@ pub(crate) fn hidden(secrets: &[Secret], mut error: Error) -> Error {
 }
 
 impl Parsed {
-    /// The metrics for the HPA, names with their `s<index>-` prefix.
+    /// The metrics for the HPA: those that are sampled, in the order of their outcomes and with their `s<index>-` prefix,
+    /// then those that the HPA reads by itself.
     pub fn specs(&self) -> &[MetricSpec] {
         &self.shared.specs
+    }
+
+    /// Whether there is anything to sample. False for triggers whose metrics the HPA reads by itself (`cpu`, `memory`):
+    /// they need no connection, and what is said of activity does not come from them.
+    pub fn is_sampled(&self) -> bool {
+        !self.shared.metrics.is_empty()
     }
 
     /// What the manifest's author should know.

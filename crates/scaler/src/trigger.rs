@@ -9,6 +9,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keda_core::metric::MetricSpec;
+
 use crate::config::TriggerConfig;
 use crate::link::Link;
 use crate::registry::Notice;
@@ -38,11 +40,21 @@ pub trait Trigger: 'static {
         Ok(())
     }
 
-    /// The metrics this trigger will answer for.
+    /// The metrics this trigger will answer for; none if it only has [`Trigger::resources`].
     ///
     /// # Errors
     /// What a valid manifest asks for and cannot have.
     fn plan(config: &Self::Config, context: &Context) -> Result<Vec<Metric>, Error>;
+
+    /// The resources of the target's pods that the HPA has to look at by itself, for triggers that have no number of
+    /// their own (`cpu`, `memory`). They are part of the HPA and are never sampled.
+    ///
+    /// # Errors
+    /// As [`Trigger::plan`].
+    fn resources(config: &Self::Config, context: &Context) -> Result<Vec<MetricSpec>, Error> {
+        let _ = (config, context);
+        Ok(Vec::new())
+    }
 
     /// What the author of a working manifest should know, e.g. parameters without effect.
     fn notices(config: &Self::Config, context: &Context) -> Vec<Notice> {
@@ -63,6 +75,16 @@ pub trait Trigger: 'static {
         config: Arc<Self::Config>,
         link: Link,
     ) -> impl Future<Output = Result<Self::Source, Error>> + Send;
+}
+
+/// The source of a trigger that has nothing to sample.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unsampled;
+
+impl Source for Unsampled {
+    async fn sample(&self, metric: &Metric) -> Result<Measurement, Error> {
+        Err(Error::unsupported(format!("metric {} is read by the HPA itself", metric.name)))
+    }
 }
 
 /// A connected trigger.

@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 const DIFFERENCES: &[(&str, &str, &str, &str)] = &[
     ("*", "*", "description", "upstream's schema has no texts"),
     ("*", "*", "aliases", "upstream's schema has first names only"),
+    ("cpu", "type", "deprecated", "the same in other words"),
+    ("memory", "type", "deprecated", "the same in other words"),
     ("prometheus", "metricName", "ours only", "old manifests carry it: its presence is announced"),
     ("prometheus", "authModes", "ours only", "upstream's schema leaves nested groups out"),
     ("prometheus", "bearerToken", "ours only", "nested group"),

@@ -1,3 +1,7 @@
-//! Triggers without a remote: they look at the clock or at the cluster itself.
+//! Triggers without a remote: they look at the clock or at the cluster itself, or leave the looking to the HPA.
 
-keda_scaler::scalers! { cron }
+#[cfg(test)]
+mod cluster;
+mod pod_resource;
+
+keda_scaler::scalers! { cpu, cron, kubernetes_resource, kubernetes_workload, memory }

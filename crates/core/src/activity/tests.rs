@@ -82,3 +82,21 @@ fn activity_is_told_by_external_metric() {
     assert_eq!(told["s1-m"], TriggerActivity { is_active: false });
     assert_eq!(told.len(), 2);
 }
+
+#[test]
+fn resources_keep_an_object_awake_only_where_there_is_nothing_else() {
+    let cpu = outcome(0, TriggerResult::ReadByHpa(vec!["cpu".to_owned()]));
+    let memory = outcome(1, TriggerResult::ReadByHpa(vec!["memory".to_owned()]));
+    let alone = of(&[cpu.clone(), memory]);
+    assert_eq!((alone.active, alone.error, alone.complete), (true, false, true));
+    assert_eq!(alone.active_metrics, ["cpu", "memory"]);
+
+    let beside_an_idle_one = of(&[cpu.clone(), sampled(1, 0.0, false)]);
+    assert_eq!((beside_an_idle_one.active, beside_an_idle_one.complete), (false, true));
+    let beside_a_failing_one = of(&[cpu.clone(), failed(1)]);
+    assert_eq!((beside_a_failing_one.active, beside_a_failing_one.error), (false, true));
+    let beside_an_active_one = of(&[cpu.clone(), sampled(1, 9.0, true)]);
+    assert_eq!(beside_an_active_one.active_metrics, ["s1-m"]);
+    let beside_one_not_read = of(&[cpu, outcome(1, TriggerResult::Pending)]);
+    assert_eq!((beside_one_not_read.active, beside_one_not_read.complete), (false, false));
+}

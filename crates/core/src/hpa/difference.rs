@@ -76,8 +76,19 @@ fn same_metric(want: &MetricSpec, have: &MetricSpec) -> bool {
     };
     external
         && want.type_ == have.type_
-        && unset_or_equal(want.resource.as_ref(), have.resource.as_ref())
-        && unset_or_equal(want.container_resource.as_ref(), have.container_resource.as_ref())
+        && match (&want.resource, &have.resource) {
+            (None, _) => true,
+            (Some(want), have) => have
+                .as_ref()
+                .is_some_and(|have| want.name == have.name && same_target(&want.target, &have.target)),
+        }
+        && match (&want.container_resource, &have.container_resource) {
+            (None, _) => true,
+            (Some(want), have) => have.as_ref().is_some_and(|have| {
+                (&want.name, &want.container) == (&have.name, &have.container)
+                    && same_target(&want.target, &have.target)
+            }),
+        }
         && unset_or_equal(want.object.as_ref(), have.object.as_ref())
         && unset_or_equal(want.pods.as_ref(), have.pods.as_ref())
 }

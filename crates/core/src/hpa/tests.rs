@@ -7,7 +7,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::{GroupVersionKindResource, ScaledObject};
 use serde_json::{Value, json};
 
-use crate::metric::{self, MetricSpec, TargetType};
+use crate::metric::{self, MetricSpec, Resource, TargetType};
 
 /// `prod/web`, with whatever the test adds to metadata and spec.
 fn object(metadata: Value, spec: Value) -> ScaledObject {

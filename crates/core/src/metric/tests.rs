@@ -83,3 +83,36 @@ fn a_spec_says_what_it_is() {
     assert_eq!((spec.kind(), spec.name(), spec.target()), ("External", "s0-a", &integer(3)));
     assert_eq!(TargetType::Value.to_string(), "Value");
 }
+
+fn resource(container: Option<&str>, target_type: TargetType, target: Quantity) -> MetricSpec {
+    let container = container.map(str::to_owned);
+    MetricSpec::Resource { resource: Resource::Cpu, container, target_type, target }
+}
+
+#[test]
+fn resources_are_named_by_themselves_and_asked_of_nobody() {
+    let pod = resource(None, TargetType::Utilization, integer(50));
+    assert_eq!((pod.kind(), pod.name(), pod.external_name()), ("Resource", "cpu", None));
+    let container = resource(Some("web"), TargetType::AverageValue, "500m".parse().unwrap());
+    assert_eq!((container.kind(), container.target().to_string()), ("ContainerResource", "500m".to_owned()));
+    assert_eq!((pod.check(), container.check()), (Ok(()), Ok(())));
+    assert_eq!(Resource::Memory.as_str(), "memory");
+}
+
+#[test]
+fn resources_have_utilization_and_average_value_only() {
+    assert_eq!(TargetType::parse_resource(Some("Utilization")), Ok(TargetType::Utilization));
+    for word in [None, Some(""), Some("Value"), Some("utilization")] {
+        let refused = TargetType::parse_resource(word).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            format!(
+                "unknown metric type: {}, allowed values are 'Utilization' or 'AverageValue'",
+                word.unwrap_or_default()
+            )
+        );
+    }
+    assert!(resource(None, TargetType::Value, integer(1)).check().is_err());
+    let refused = resource(None, TargetType::Utilization, integer(0)).check().unwrap_err();
+    assert_eq!(refused.to_string(), "metric cpu: an HPA target must be positive, got 0");
+}

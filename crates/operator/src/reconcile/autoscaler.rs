@@ -1,7 +1,7 @@
 //! The HPA: created, changed and deleted by difference (core.md §2.6).
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use keda_core::{bounds::Bounds, decide::HpaRange, hpa, names};
+use keda_core::{bounds::Bounds, decide::HpaRange, hpa, metric::MetricSpec, names};
 use kube::{
     Api,
     api::{DeleteParams, PostParams},
@@ -45,8 +45,9 @@ impl Object {
             self.update_autoscaler(live, desired).await?;
         }
         self.status.wanted.hpa_name = Some(name);
-        let external = specs.iter().map(|spec| spec.name().to_owned()).collect();
-        self.status.wanted.external_metric_names = Some(external);
+        let (external, resources) = metric_names(&specs);
+        self.status.wanted.external_metric_names = external;
+        self.status.wanted.resource_metric_names = resources;
         Ok(())
     }
 
@@ -140,4 +141,14 @@ impl Object {
     fn autoscalers(&self) -> Api<HorizontalPodAutoscaler> {
         Api::namespaced(self.controller.client(), &self.handle.key.namespace)
     }
+}
+
+/// What the status lists: names of external metrics, and resources of whole pods (those of single containers are in
+/// neither list). A list without entries is not there.
+fn metric_names(specs: &[MetricSpec]) -> (Option<Vec<String>>, Option<Vec<String>>) {
+    let of_kind = |kind: &str| {
+        let names = specs.iter().filter(|spec| spec.kind() == kind).map(|spec| spec.name().to_owned());
+        Some(names.collect::<Vec<_>>()).filter(|names| !names.is_empty())
+    };
+    (of_kind("External"), of_kind("Resource"))
 }

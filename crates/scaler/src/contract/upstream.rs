@@ -9,11 +9,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keda_api::{GoDuration, Quantity};
+use keda_core::metric::MetricSpec;
 use keda_core::names;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use crate::{Context, Factory, Parameters, Parsed, PodIdentity, Secret, Secrets};
+
+/// Triggers that the HPA reads by itself. All others have external metrics, which have no utilization.
+const TAKE_UTILIZATION: [&str; 2] = ["cpu", "memory"];
 
 /// What a run came to.
 #[derive(Debug, Default)]
@@ -65,14 +69,19 @@ pub fn folder() -> PathBuf {
 
 /// Asks every recorded case of a trigger. `skips` holds a case's id and a reason a line; a skipped case has to differ.
 /// `None`, and a line on stderr, if there are no records here.
-#[expect(clippy::print_stderr, reason = "test code: the run says what it did")]
 pub fn run(factory: &Factory, skips: &str) -> Option<Report> {
+    run_records(factory, factory.trigger_type(), skips)
+}
+
+/// As [`run`], with the records of another trigger whose parameters are the same.
+#[expect(clippy::print_stderr, reason = "test code: the run says what it did")]
+pub fn run_records(factory: &Factory, records: &str, skips: &str) -> Option<Report> {
     let trigger = factory.trigger_type();
-    let Some(cases) = load(&folder().join(format!("{trigger}.json"))) else {
+    let Some(cases) = load(&folder().join(format!("{records}.json"))) else {
         eprintln!("{trigger}: upstream's cases are skipped: {} is not there", folder().display());
         return None;
     };
-    let derived = load(&folder().join(format!("derived/{trigger}.json"))).unwrap_or_default();
+    let derived = load(&folder().join(format!("derived/{records}.json"))).unwrap_or_default();
     let mut run = Run { factory, skips: skip_list(skips), used: BTreeSet::new(), report: Report::default() };
     let parse_cases: BTreeMap<String, Case> =
         cases.iter().filter(|case| case["kind"] == "parse").filter_map(read_case).collect();
@@ -105,6 +114,8 @@ struct Case {
     metric_type: String,
     trigger_index: usize,
     as_metric_source: bool,
+    #[serde(default)]
+    scalable_object: ScalableObject,
     #[serde(rename = "globalHTTPTimeout")]
     http_timeout: String,
     verdict: String,
@@ -118,6 +129,14 @@ struct Case {
 struct Identity {
     #[serde(default)]
     provider: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct ScalableObject {
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    name: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -151,7 +170,9 @@ impl Run<'_> {
     fn differences(&mut self, case: &Case) -> Vec<String> {
         let ours = case.parse(self.factory, case.trigger_index);
         // The parse function takes any metric type; the constructor around it refuses this one.
-        let accepted = case.verdict == "ok" && case.metric_type != "Utilization";
+        let refused =
+            case.metric_type == "Utilization" && !TAKE_UTILIZATION.contains(&self.factory.trigger_type());
+        let accepted = case.verdict == "ok" && !refused;
         match (ours, accepted) {
             (Ok(parsed), true) => compare(case, &parsed),
             (Err(_), false) if case.error.is_empty() => Vec::new(),
@@ -213,6 +234,8 @@ impl Case {
             index,
             metric_type: Some(self.metric_type.clone()),
             as_metric_source: self.as_metric_source,
+            namespace: self.scalable_object.namespace.clone(),
+            object_name: self.scalable_object.name.clone(),
             pod_identity: PodIdentity::from_provider(&self.pod_identity.provider),
             http_timeout: timeout.unwrap_or(Duration::ZERO),
             ..Context::default()
@@ -233,6 +256,10 @@ fn compare(case: &Case, parsed: &Parsed) -> Vec<String> {
     }
     let specs = parsed.specs();
     for (at, spec) in case.metric_spec.iter().enumerate() {
+        if spec["external"].is_null() {
+            differences.extend(compare_resource(spec, specs.get(at)));
+            continue;
+        }
         let theirs = &spec["external"];
         let target = theirs["target"]
             .as_object()
@@ -259,6 +286,26 @@ fn compare(case: &Case, parsed: &Parsed) -> Vec<String> {
         }
     }
     differences
+}
+
+/// A metric that the HPA reads by itself; which resource it is depends on the trigger, not on the records.
+fn compare_resource(theirs: &Json, ours: Option<&MetricSpec>) -> Option<String> {
+    let (kind, container) = match (&theirs["resource"], &theirs["containerResource"]) {
+        (Json::Null, source) => ("ContainerResource", source["container"].as_str()),
+        _ => ("Resource", None),
+    };
+    let target = &theirs[if container.is_some() { "containerResource" } else { "resource" }]["target"];
+    let target = target["averageUtilization"]
+        .as_i64()
+        .map(Quantity::from)
+        .or_else(|| target["averageValue"].as_str().and_then(|text| text.parse().ok()));
+    let agrees = match ours {
+        Some(MetricSpec::Resource { container: mine, target: mine_target, .. }) => {
+            mine.as_deref() == container && target.as_ref() == Some(mine_target)
+        }
+        _ => false,
+    };
+    (!agrees).then(|| format!("upstream has the {kind} metric {theirs}, ours is {ours:?}"))
 }
 
 /// Numbers by value, everything else literally.

@@ -1,4 +1,4 @@
-use super::super::{Error, desired};
+use super::super::{Error, desired, difference};
 use super::*;
 
 #[test]
@@ -188,4 +188,55 @@ fn refusals_name_their_reason() {
         desired(&nameless, &deployment(), &[spec("s0-a", 1.0)], "0.1.0").unwrap_err(),
         Error::Incomplete("uid")
     );
+}
+
+#[test]
+fn resources_stand_around_the_external_metrics() {
+    let resource = |resource, container: Option<&str>, target_type, target: &str| MetricSpec::Resource {
+        resource,
+        container: container.map(str::to_owned),
+        target_type,
+        target: target.parse().unwrap(),
+    };
+    let specs = [
+        resource(Resource::Memory, None, TargetType::AverageValue, "100Mi"),
+        spec("s1-prometheus", 5.0),
+        resource(Resource::Cpu, Some("app"), TargetType::Utilization, "60"),
+        resource(Resource::Cpu, None, TargetType::Utilization, "50"),
+        resource(Resource::Cpu, Some("proxy"), TargetType::AverageValue, "0.25"),
+    ];
+    let hpa = build(&object(json!({}), json!({})), &specs);
+    let metrics = serde_json::to_value(hpa.spec.clone().unwrap().metrics).unwrap();
+    assert_eq!(metrics[2]["type"], "External");
+    let container = |name: &str, target: serde_json::Value| {
+        json!({
+            "type": "ContainerResource",
+            "containerResource": { "name": "cpu", "container": name, "target": target },
+        })
+    };
+    assert_eq!(metrics[0], container("app", json!({ "type": "Utilization", "averageUtilization": 60 })));
+    assert_eq!(metrics[1], container("proxy", json!({ "type": "AverageValue", "averageValue": "250m" })));
+    assert_eq!(
+        metrics[3],
+        json!({
+            "type": "Resource",
+            "resource": { "name": "memory", "target": { "type": "AverageValue", "averageValue": "100Mi" } },
+        })
+    );
+    assert_eq!(
+        metrics[4],
+        json!({
+            "type": "Resource",
+            "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 50 } },
+        })
+    );
+
+    let mut live = hpa.clone();
+    let metrics = live.spec.as_mut().unwrap().metrics.as_mut().unwrap();
+    let target = &mut metrics[1].container_resource.as_mut().unwrap().target;
+    target.average_value = Some(k8s_openapi::apimachinery::pkg::api::resource::Quantity("0.25".to_owned()));
+    assert!(difference(&live, &hpa).is_empty(), "another spelling of the same number");
+    let metrics = live.spec.as_mut().unwrap().metrics.as_mut().unwrap();
+    metrics[4].resource.as_mut().unwrap().target.average_utilization = Some(51);
+    assert_eq!(difference(&live, &hpa), ["metrics"]);
 }
