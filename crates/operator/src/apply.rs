@@ -102,7 +102,8 @@ impl Object {
         loop {
             attempt += 1;
             let mut scale = self.controller.cluster().scale(target).await?;
-            if scale.spec.as_ref().and_then(|spec| spec.replicas) == Some(replicas) {
+            // Zero is left out of a Scale.
+            if scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0) == replicas {
                 return Ok(());
             }
             scale.spec = Some(ScaleSpec { replicas: Some(replicas) });

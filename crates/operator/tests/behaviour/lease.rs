@@ -67,6 +67,7 @@ impl Process {
             metrics_service_address: "127.0.0.1:0".parse().unwrap(),
             cert_dir: folder.to_owned(),
             certificate_names: vec!["localhost".to_owned()],
+            rotation: None,
             controller: ControllerOptions::default(),
         };
         let (shutdown, health) = (CancellationToken::new(), Arc::new(Health::default()));

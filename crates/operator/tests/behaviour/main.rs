@@ -9,6 +9,7 @@ mod isolation;
 mod lease;
 mod metrics;
 mod panics;
+mod scope;
 mod secrets;
 mod thousand;
 

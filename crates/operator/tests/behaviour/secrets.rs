@@ -115,3 +115,51 @@ async fn credentials_are_used_and_shown_nowhere() {
 fn modes_and_secrets() -> [(&'static str, &'static str); 3] {
     [("bearer", TOKEN), ("basic", PASSWORD), ("apikey", KEY)]
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_credential_reaches_a_running_trigger_6977_3977() {
+    let mut world = World::new(Setup::default());
+    world.start_operator().await;
+    world.source.set("load", 5.0);
+    let secret = |name: &str, token: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": { "token": token },
+        })
+    };
+    let authentication = |secret: &str| {
+        json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": { "name": "token" },
+            "spec": { "secretTargetRef": [{ "parameter": "bearerToken", "name": secret, "key": "token" }] },
+        })
+    };
+    world.apply(&secret("one", "first")).await.unwrap();
+    world.apply(&secret("two", "second")).await.unwrap();
+    world.apply(&authentication("one")).await.unwrap();
+    let mut trigger = prometheus("load");
+    trigger["metadata"]["authModes"] = json!("bearer");
+    trigger["authenticationRef"] = json!({ "name": "token" });
+    world.apply(&deployment("web", 0)).await.unwrap();
+    world.apply(&scaled_object("web", &[trigger])).await.unwrap();
+    let used = |world: &World| {
+        let asked = world.source.asked();
+        asked.last().unwrap().headers["authorization"].to_str().unwrap().to_owned()
+    };
+    world.until(Duration::from_secs(60)).await;
+    assert_eq!(used(&world), "Bearer first");
+
+    // Another Secret is referred to: at once.
+    world.apply(&authentication("two")).await.unwrap();
+    world.until(Duration::from_secs(61)).await;
+    assert_eq!(used(&world), "Bearer second");
+
+    // The Secret is rotated and the old token refused: read again within seconds, and well by the next poll.
+    world.source.set("load", Answer::Status(401, "token revoked".to_owned()));
+    world.apply(&secret("two", "third")).await.unwrap();
+    world.until(Duration::from_secs(105)).await;
+    assert_eq!(used(&world), "Bearer third");
+    world.source.set("load", 5.0);
+    world.until(Duration::from_secs(140)).await;
+    let ready = crate::condition(&world.server, "web", "Ready");
+    assert_eq!(ready.status, keda_api::ConditionStatus::True, "{ready:?}");
+    world.finish().await;
+}

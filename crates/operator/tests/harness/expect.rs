@@ -93,7 +93,10 @@ fn check_one(
     match span {
         Span::At(moment) => faults.extend(at(moment + SETTLED)),
         Span::Within(from, to) => {
-            if !moments(history, from, to).into_iter().any(|moment| at(moment).is_none()) {
+            let before = from.checked_sub(Duration::from_millis(1)).filter(|_| has_state(expectation));
+            if before.is_some_and(|before| at(before).is_none()) {
+                faults.push("it was so before".to_owned());
+            } else if !moments(history, from, to).into_iter().any(|moment| at(moment).is_none()) {
                 faults.extend(at(to + SETTLED).map(|fault| format!("never; at the end {fault}")));
             }
         }
@@ -138,6 +141,14 @@ fn check_one(
         faults.extend(metric(question, answer));
     }
     faults
+}
+
+/// Whether anything is expected that can be seen at a moment.
+fn has_state(expectation: &Expectation) -> bool {
+    !(expectation.replicas.is_empty()
+        && expectation.conditions.is_empty()
+        && expectation.objects.is_empty()
+        && expectation.absent.is_empty())
 }
 
 /// The bounds of a span and every moment within it at which something changed.

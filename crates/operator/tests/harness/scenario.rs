@@ -134,7 +134,7 @@ pub(crate) struct Expectation {
     pub because: Option<String>,
     /// At this moment (counts: from the start until then).
     pub at: Option<Moment>,
-    /// At some moment of this span (counts: within it).
+    /// It becomes so within this span, and was not so before (counts: within it).
     pub within: Option<[Moment; 2]>,
     /// At every moment of this span (counts: within it).
     pub always: Option<[Moment; 2]>,

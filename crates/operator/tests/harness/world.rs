@@ -42,6 +42,7 @@ pub(crate) struct Setup {
     /// Whether workloads follow their spec.
     pub rollout: bool,
     pub options: ControllerOptions,
+    pub scope: Scope,
     pub families: Vec<&'static Family>,
     /// Puts something around the operator's telemetry.
     pub telemetry: fn(Arc<dyn Telemetry>) -> Arc<dyn Telemetry>,
@@ -56,6 +57,7 @@ impl Default for Setup {
             hpa: Some(controllers::HpaOptions::default()),
             rollout: true,
             options: ControllerOptions::default(),
+            scope: Scope { cluster_object_namespace: Some("keda".to_owned()), ..Scope::default() },
             families: vec![&keda_scalers_http::FAMILY, &keda_scalers_kube::FAMILY],
             telemetry: |telemetry| telemetry,
             observe: true,
@@ -152,8 +154,7 @@ impl World {
             metrics: Arc::clone(&self.metrics),
             decisions: Some(told),
         };
-        let scope = Scope { cluster_object_namespace: Some("keda".to_owned()), ..Scope::default() };
-        let controller = Controller::new(self.setup.options.clone(), scope, dependencies);
+        let controller = Controller::new(self.setup.options.clone(), self.setup.scope.clone(), dependencies);
         let shutdown = self.end.child_token();
         controller.start(&shutdown).await;
         self.serving.set(Some(Metrics::new(Arc::clone(&controller))));

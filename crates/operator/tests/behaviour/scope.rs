@@ -1,0 +1,88 @@
+//! What the operator looks at, and what it leaves alone.
+
+use std::time::Duration;
+
+use keda_operator::Scope;
+use keda_testkit::Verb;
+use serde_json::json;
+
+use crate::{
+    harness::{OPERATOR, Setup, World, deployment, prometheus, scaled_object},
+    replicas,
+};
+
+#[tokio::test(start_paused = true)]
+async fn other_namespaces_are_left_alone() {
+    let scope = Scope { namespaces: vec!["default".to_owned()], ..Scope::default() };
+    let mut world = World::new(Setup { scope, ..Setup::default() });
+    world.start_operator().await;
+    world.source.set("load", 5.0);
+    for namespace in ["default", "other"] {
+        for mut object in [deployment("web", 0), scaled_object("web", &[prometheus("load")])] {
+            object["metadata"]["namespace"] = json!(namespace);
+            world.server.seed(&object).unwrap();
+        }
+    }
+    world.until(Duration::from_secs(120)).await;
+    assert_eq!(replicas(&world.server, "web"), 1);
+    let other: keda_api::ScaledObject = world.server.read("other", "web").unwrap();
+    assert_eq!((other.status.is_none(), other.metadata.finalizers), (true, None));
+    // With a list of namespaces nothing namespaced is asked for across the cluster.
+    let wide = world.server.requests().into_iter().find(|request| {
+        let namespaced = !["clustertriggerauthentications", ""].contains(&request.resource.as_str());
+        request.user == OPERATOR && namespaced && request.namespace.is_empty()
+    });
+    assert_eq!(wide, None);
+    world.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_without_the_label_are_left_alone() {
+    let scope = Scope { label_selector: Some("team=blue".to_owned()), ..Scope::default() };
+    let mut world = World::new(Setup { scope, ..Setup::default() });
+    world.start_operator().await;
+    world.source.set("load", 5.0);
+    for name in ["blue", "green"] {
+        let mut object = scaled_object(name, &[prometheus("load")]);
+        object["metadata"]["labels"] = json!({ "team": name });
+        world.apply(&deployment(name, 0)).await.unwrap();
+        world.apply(&object).await.unwrap();
+    }
+    world.until(Duration::from_secs(120)).await;
+    assert_eq!((replicas(&world.server, "blue"), replicas(&world.server, "green")), (1, 0));
+    world.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_read_by_name_and_never_listed_3668() {
+    let mut world = World::new(Setup::default());
+    world.start_operator().await;
+    world.source.set("load", 5.0);
+    for object in [
+        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "token" }, "stringData": { "token": "x" } }),
+        json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": { "name": "token" },
+            "spec": { "secretTargetRef": [{ "parameter": "bearerToken", "name": "token", "key": "token" }] },
+        }),
+    ] {
+        world.apply(&object).await.unwrap();
+    }
+    let mut trigger = prometheus("load");
+    trigger["metadata"]["authModes"] = json!("bearer");
+    trigger["authenticationRef"] = json!({ "name": "token" });
+    world.apply(&deployment("web", 0)).await.unwrap();
+    world.apply(&scaled_object("web", &[trigger])).await.unwrap();
+    world.until(Duration::from_secs(600)).await;
+    assert_eq!(replicas(&world.server, "web"), 1);
+    let reads: Vec<_> = world
+        .server
+        .requests()
+        .into_iter()
+        .filter(|request| {
+            request.user == OPERATOR && ["secrets", "configmaps"].contains(&request.resource.as_str())
+        })
+        .collect();
+    assert!(reads.iter().all(|read| read.verb == Verb::Get && read.name == "token"), "{reads:?}");
+    assert!((1..=3).contains(&reads.len()), "{} reads, and nothing changed", reads.len());
+    world.finish().await;
+}
