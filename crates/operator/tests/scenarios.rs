@@ -1,5 +1,7 @@
 //! Plays every scenario of `tests/scenarios`, each as a test of its own: `cargo test --test scenarios -- 6887`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "test code")]
+
 mod harness;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! What scenarios cannot say: many objects, code that fails, secrets, chaos, two operators.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "test code")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 
@@ -9,6 +11,7 @@ mod isolation;
 mod lease;
 mod metrics;
 mod panics;
+mod rotation;
 mod scope;
 mod secrets;
 mod thousand;

@@ -16,7 +16,7 @@ pub(crate) fn resource(kind: &str) -> ApiResource {
         "HorizontalPodAutoscaler" => ("autoscaling", "v2"),
         "Event" => ("events.k8s.io", "v1"),
         "ScaledObject" | "TriggerAuthentication" | "ClusterTriggerAuthentication" => ("keda.sh", "v1alpha1"),
-        "Secret" | "ConfigMap" | "Namespace" => ("", "v1"),
+        "Secret" | "ConfigMap" | "Namespace" | "Pod" => ("", "v1"),
         "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1"),
         _ => ("example.com", "v1"),
     };
