@@ -1,5 +1,6 @@
 """Several triggers, a window of time, a spec that changes while it runs."""
 
+import json
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -71,6 +72,113 @@ def test_cron(space):
     assert space.status()["externalMetricNames"] == [metric]
     space.wait_replicas(0, seconds=80)
     assert time.time() - ends.timestamp() >= 4, "the cooldown was not kept"
+
+
+def test_cpu_and_memory(space):
+    """Metrics that the HPA reads by itself. Alone they keep the target at one replica, whatever its minReplicaCount.
+
+    Nobody serves metrics.k8s.io here, so what the HPA makes of them is not looked at.
+    """
+    space.workload()
+    space.scaled_object(minReplicaCount=0, triggers=[
+        {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "60"}},
+        {"type": "memory", "metricType": "AverageValue", "metadata": {"value": "0.5Gi", "containerName": "main"}}])
+    space.wait_ready()
+    space.wait_replicas(1, seconds=15)
+    space.wait_event("KEDAScaleTargetActivated", "from 0 to 1")
+    space.wait_condition("Active", "True", "ScalerActive")
+    assert space.hpa()["spec"]["metrics"] == [
+        {"type": "ContainerResource", "containerResource": {
+            "name": "memory", "container": "main", "target": {"type": "AverageValue", "averageValue": "512Mi"}}},
+        {"type": "Resource", "resource": {
+            "name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}}]
+    assert space.status()["resourceMetricNames"] == ["cpu"]
+    assert "externalMetricNames" not in space.status()
+    before = space.hpa()["spec"]
+    space.steady(8)  # longer than the cooldown
+    assert space.hpa()["spec"] == before
+
+
+def test_cpu_next_to_prometheus(space):
+    """The other trigger alone decides between zero and one."""
+    space.workload()
+    space.load(0)
+    space.scaled_object(triggers=[{"type": "cpu", "metricType": "Utilization", "metadata": {"value": "60"}},
+                                  space.prometheus_trigger()])
+    space.wait_ready()
+    space.wait_condition("Active", "False")
+    space.steady(4)
+    assert [metric["type"] for metric in space.hpa()["spec"]["metrics"]] == ["External", "Resource"]
+    assert space.status()["externalMetricNames"] == ["s1-prometheus"]
+    space.load(35)
+    space.wait_replicas(1, seconds=15)
+    space.load(0)
+    space.wait_replicas(0, seconds=40)
+
+
+def test_kubernetes_workload(space):
+    """One replica for two pods of two other workloads."""
+    for name in ("web", "api", "db"):
+        space.workload(name=name)
+    space.workload()
+    space.scaled_object(triggers=[{"type": "kubernetes-workload", "metadata": {
+        "podSelector": "app in (web, api),app!=db", "value": "2"}}])
+    space.wait_ready()
+    assert space.status()["externalMetricNames"] == [f"s0-workload-{space.name}"]
+    space.kubectl("scale", "deployment/db", "--replicas=3")
+    space.steady(4)
+    space.kubectl("scale", "deployment/web", "deployment/api", "--replicas=3")
+    space.wait_replicas(1, seconds=20)
+    assert space.wait_event("KEDAScaleTargetActivated")["note"].endswith(
+        f"from 0 to 1, triggered by s0-workload-{space.name}")
+    space.wait_replicas(3, seconds=40)
+    space.kubectl("scale", "deployment/web", "--replicas=0")
+    space.wait_replicas(2, seconds=40)
+    space.kubectl("scale", "deployment/api", "--replicas=0")
+    space.wait_replicas(0, seconds=40)
+
+
+def test_kubernetes_resource(space):
+    """A number in a ConfigMap; what is missing is an error and not zero."""
+    def backlog(length):
+        space.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "backlog"},
+                     "data": {"status.json": json.dumps({"queues": [{"length": length}]})}})
+
+    backlog(0)
+    space.workload()
+    space.scaled_object(triggers=[{"type": "kubernetes-resource", "metadata": {
+        "resourceKind": "ConfigMap", "resourceName": "backlog", "key": "status.json", "format": "json",
+        "valueLocation": "queues.0.length", "targetValue": "10"}}])
+    space.wait_ready()
+    metric = "s0-configmap-backlog-status-json"
+    assert space.status()["externalMetricNames"] == [metric]
+    space.steady(3)
+    backlog("35")
+    space.wait_replicas(4, seconds=40)
+    assert space.raw_metric(metric, "app")["items"][0]["value"] == "35"
+    space.kubectl("delete", "configmap", "backlog")
+    failed = space.wait_condition("Ready", "False", "TriggerError")
+    assert f"error getting ConfigMap {space.name}/backlog: not found" in failed["message"]
+    space.steady(8)
+    backlog(0)
+    space.wait_condition("Ready", "True", "ScaledObjectReady")
+    space.wait_replicas(0, seconds=40)
+
+
+def test_kubernetes_resource_of_a_secret(space):
+    """Read from a Secret, which no message ever shows."""
+    def secret(value):
+        space.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "limits"}, "stringData": {"n": value}})
+
+    secret("12 or so")
+    space.workload()
+    space.scaled_object(triggers=[{"type": "kubernetes-resource", "metadata": {
+        "resourceKind": "Secret", "resourceName": "limits", "key": "n", "targetValue": "10"}}])
+    space.wait_replicas(2, seconds=40)
+    secret("hunter2")
+    failed = space.wait_condition("Ready", "False", "TriggerError")
+    assert f"key n of Secret {space.name}/limits: does not begin with a number" in failed["message"]
+    assert "hunter2" not in space.record.story()
 
 
 def test_query_and_threshold_change(space):
