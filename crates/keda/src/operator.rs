@@ -3,9 +3,12 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
-use keda_operator::{ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, Reader};
+use keda_operator::{
+    ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, Reader, Rotation,
+};
 use keda_scaler::{Clock, Environment, http};
 use keda_telemetry::metrics;
+use keda_tls::make::KeyKind;
 
 use crate::{
     environment,
@@ -38,7 +41,7 @@ pub(crate) struct Flags {
     /// Name of the Lease.
     #[arg(long, default_value = "operator.keda.sh")]
     leader_election_id: String,
-    /// Folder of ca.crt, tls.crt and tls.key; certificates are made there when it holds none.
+    /// Folder of ca.crt, tls.crt and tls.key; without --enable-cert-rotation certificates are made there when it holds none.
     #[arg(long, default_value = "/certs")]
     cert_dir: PathBuf,
     /// Name of the operator's Service, for certificates.
@@ -53,6 +56,8 @@ pub(crate) struct Flags {
     /// The cluster's DNS domain, for certificates.
     #[arg(long, default_value = "cluster.local")]
     k8s_cluster_domain: String,
+    #[command(flatten)]
+    rotation: RotationFlags,
     /// Folders of additional CA certificates for triggers; may be repeated.
     #[arg(long, default_value = "/custom/ca")]
     ca_dir: Vec<PathBuf>,
@@ -70,27 +75,32 @@ pub(crate) struct Flags {
     inert: Inert,
 }
 
+/// Certificates that the operator keeps itself.
+#[derive(Debug, clap::Args)]
+struct RotationFlags {
+    /// Keep the certificates in a Secret, renew them, and announce their CA.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_cert_rotation: bool,
+    /// Name of the Secret.
+    #[arg(long, default_value = "kedaorg-certs")]
+    cert_secret_name: String,
+    /// The ValidatingWebhookConfiguration that gets the CA.
+    #[arg(long, default_value = "keda-admission")]
+    validating_webhook_name: String,
+    /// Put the CA into the webhook configuration, and the webhooks' names into the certificate.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_webhook_patching: bool,
+    /// Put the CA into the APIService.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_apiservice_patching: bool,
+}
+
 /// Upstream's flags whose feature is not built yet, or has no counterpart here.
 #[derive(Debug, clap::Args)]
 struct Inert {
     /// Not supported yet: metrics by OpenTelemetry.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     enable_opentelemetry_metrics: bool,
-    /// Not supported yet: certificates kept in a Secret and renewed.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
-    enable_cert_rotation: bool,
-    /// Not supported yet, see --enable-cert-rotation.
-    #[arg(long)]
-    cert_secret_name: Option<String>,
-    /// Not supported yet, see --enable-cert-rotation.
-    #[arg(long)]
-    validating_webhook_name: Option<String>,
-    /// Not supported yet, see --enable-cert-rotation.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    enable_webhook_patching: Option<bool>,
-    /// Not supported yet, see --enable-cert-rotation.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    enable_apiservice_patching: Option<bool>,
     /// Not supported yet: CloudEvents.
     #[arg(long)]
     k8s_cluster_name: Option<String>,
@@ -110,7 +120,6 @@ impl Inert {
     fn announce(&self) {
         let asked = [
             ("--enable-opentelemetry-metrics", self.enable_opentelemetry_metrics),
-            ("--enable-cert-rotation", self.enable_cert_rotation),
             (
                 "--filepath-auth-root-path",
                 self.filepath_auth_root_path.as_deref().is_some_and(|path| !path.is_empty()),
@@ -184,6 +193,7 @@ impl Flags {
                 .context("--metrics-service-bind-address must not be 0")?,
             cert_dir: self.cert_dir.clone(),
             certificate_names: self.certificate_names(&namespace),
+            rotation: self.rotation(&namespace),
             controller: ControllerOptions {
                 http_timeout: environment::http_settings()?.timeout,
                 announce_unexpected_parameters: environment::text("KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS")
@@ -212,18 +222,35 @@ impl Flags {
         }))
     }
 
+    fn rotation(&self, namespace: &str) -> Option<Rotation> {
+        let flags = &self.rotation;
+        flags.enable_cert_rotation.then(|| Rotation {
+            secret: flags.cert_secret_name.clone(),
+            names: self.service_names(namespace, flags.enable_webhook_patching),
+            api_service: flags.enable_apiservice_patching,
+            webhooks: flags.enable_webhook_patching.then(|| flags.validating_webhook_name.clone()),
+            key: KeyKind::Rsa2048,
+        })
+    }
+
     /// Upstream's DNS names, and those of a process that runs beside its adapter.
     fn certificate_names(&self, namespace: &str) -> Vec<String> {
-        let services =
-            [&self.operator_service_name, &self.metrics_server_service_name, &self.webhooks_service_name];
+        let mut names = self.service_names(namespace, true);
+        names.extend(["localhost".to_owned(), "127.0.0.1".to_owned()]);
+        names
+    }
+
+    /// Every name of the Services, the operator's first.
+    fn service_names(&self, namespace: &str, webhooks: bool) -> Vec<String> {
+        let webhooks = webhooks.then_some(&self.webhooks_service_name);
+        let services = [&self.operator_service_name, &self.metrics_server_service_name];
         let mut names = Vec::new();
-        for service in services {
+        for service in services.into_iter().chain(webhooks) {
             names.push(service.clone());
             names.push(format!("{service}.{namespace}"));
             names.push(format!("{service}.{namespace}.svc"));
             names.push(format!("{service}.{namespace}.svc.{}", self.k8s_cluster_domain));
         }
-        names.extend(["localhost".to_owned(), "127.0.0.1".to_owned()]);
         names
     }
 

@@ -6,6 +6,7 @@
 //! drives this for one ScaledObject, [`controller`] what all tasks share, [`run`](mod@run) the wiring of a process.
 
 mod apply;
+mod certificates;
 mod cluster;
 mod controller;
 mod decide;
@@ -25,6 +26,7 @@ mod serve_metrics;
 mod status;
 mod watch;
 
+pub use certificates::Rotation;
 pub use controller::{Controller, Decided, Dependencies, Scope};
 pub use health::Health;
 pub use index::ObjectKey;

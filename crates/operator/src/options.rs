@@ -4,6 +4,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use crate::certificates::Rotation;
+
 /// Everything about one operator process that its user can choose.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -25,6 +27,8 @@ pub struct Options {
     pub cert_dir: PathBuf,
     /// DNS names for certificates that are generated at start because the folder holds none.
     pub certificate_names: Vec<String>,
+    /// Keep the certificates in a Secret and renew them (`--enable-cert-rotation`); `None` leaves that to whoever fills the folder.
+    pub rotation: Option<Rotation>,
     /// The controller's own settings.
     pub controller: ControllerOptions,
 }

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    certificates::{Keeper, Serving},
     controller::{Controller, Dependencies, Scope},
     health::Health,
     lease::{Candidate, Lost},
@@ -48,6 +49,14 @@ pub enum Error {
     },
 }
 
+/// Where the metrics service's certificates come from.
+enum Certificates {
+    /// From files that somebody else keeps.
+    Given(Folder),
+    /// From the Secret that the leader keeps.
+    Kept(Serving),
+}
+
 /// Runs one operator until `shutdown` is cancelled.
 ///
 /// # Errors
@@ -58,9 +67,24 @@ pub async fn run(
     health: Arc<Health>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let certificates = certificates(&options)?;
-    let looking = certificates.clone().watch(Folder::INTERVAL, shutdown.clone().cancelled_owned());
-    tokio::spawn(looking);
+    let certificates = match &options.rotation {
+        Some(rotation) => {
+            let serving = Serving::new(&options.cert_dir);
+            let (client, namespace) = (dependencies.client.clone(), options.pod_namespace.clone());
+            tokio::spawn(serving.clone().follow(
+                client,
+                namespace,
+                rotation.secret.clone(),
+                shutdown.clone(),
+            ));
+            Certificates::Kept(serving)
+        }
+        None => {
+            let folder = in_folder(&options)?;
+            tokio::spawn(folder.clone().watch(Folder::INTERVAL, shutdown.clone().cancelled_owned()));
+            Certificates::Given(folder)
+        }
+    };
     let Some(election) = options.leader_election.clone() else {
         return lead(&options, dependencies, certificates, &health, &shutdown).await;
     };
@@ -98,10 +122,22 @@ pub async fn run(
 async fn lead(
     options: &Options,
     dependencies: Dependencies,
-    certificates: Folder,
+    certificates: Certificates,
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
+    let folder = match (certificates, options.rotation.clone()) {
+        (Certificates::Kept(serving), Some(rotation)) => {
+            let clock = dependencies.environment.clock;
+            let (client, namespace) = (&dependencies.client, &options.pod_namespace);
+            let keeper = Keeper::new(client, namespace, rotation, clock, serving.clone());
+            let shutdown = shutdown.clone();
+            tokio::spawn(async move { keeper.keep(&shutdown).await });
+            serving.folder()
+        }
+        (Certificates::Kept(serving), None) => serving.folder(),
+        (Certificates::Given(folder), _) => folder,
+    };
     let scope = Scope {
         namespaces: options.watch_namespaces.clone(),
         label_selector: options.label_selector.clone(),
@@ -112,8 +148,7 @@ async fn lead(
     if shutdown.run_until_cancelled(controller.start(shutdown)).await.is_some() {
         // Only now: an operator that knows no object yet would deny them all, and adapters would forget their values.
         tracing::info!(logger = "setup", "watches are in sync, scaling");
-        let served =
-            serve(options, certificates, Metrics::new(Arc::clone(&controller)), health, shutdown).await;
+        let served = serve(options, folder, Metrics::new(Arc::clone(&controller)), health, shutdown).await;
         // A failure must not leave half an operator running.
         shutdown.cancel();
         served?;
@@ -145,7 +180,7 @@ async fn serve(
 }
 
 /// The certificates of the folder; where it holds none, new ones, written there for the adapter to use too.
-fn certificates(options: &Options) -> Result<Folder, Error> {
+fn in_folder(options: &Options) -> Result<Folder, Error> {
     let fail = |source| Error::Certificates { folder: options.cert_dir.display().to_string(), source };
     if Files::in_folder(&options.cert_dir).cert.exists() {
         return Folder::open(&options.cert_dir).map_err(fail);

@@ -3,6 +3,8 @@
 //! Writer: [`Folder::watch`] alone. It compares contents every few seconds instead of asking the kernel for events: the kubelet swaps a
 //! symlink (`..data`) above the files, some mounts send no events at all, and three small reads cost nothing. A change that cannot
 //! be used (half-written, key of another certificate) is logged once and the last good pair keeps serving. Readers take snapshots.
+//!
+//! Certificates that come another way (a Secret that is watched) are handed over with [`Folder::put`] instead.
 
 use std::{
     fs,
@@ -151,6 +153,20 @@ impl Folder {
     pub fn reload(&self) -> Result<bool, Error> {
         let mut state = self.state();
         let read = read(&self.inner.files);
+        self.take(&mut state, read)
+    }
+
+    /// Serves these texts from here on, as if they had been in the files. True when they are new. A folder that is given its content
+    /// like this is not to be watched too.
+    ///
+    /// # Errors
+    /// When they cannot be used; what was served before still is.
+    pub fn put(&self, ca: Option<&[u8]>, cert: &[u8], key: &[u8]) -> Result<bool, Error> {
+        let given = Bytes { ca: ca.map(<[u8]>::to_vec), cert: cert.to_vec(), key: key.to_vec() };
+        self.take(&mut self.state(), Ok(given))
+    }
+
+    fn take(&self, state: &mut State, read: Result<Bytes, Error>) -> Result<bool, Error> {
         let seen = read.as_ref().map_err(ToString::to_string);
         let unchanged = match (&state.seen, &seen) {
             (Some(Ok(old)), Ok(new)) => old == *new,

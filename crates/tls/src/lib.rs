@@ -6,6 +6,7 @@
 //! trusts the system's pool and keeps every CA it has ever seen.
 
 mod acceptor;
+mod certificate;
 mod connector;
 mod folder;
 mod followed;
@@ -15,6 +16,7 @@ pub mod make;
 pub mod policy;
 
 pub use acceptor::{Acceptor, ClientAuth, Protocols};
+pub use certificate::Certificate;
 pub use connector::Connector;
 pub use folder::{Files, Folder, Status};
 pub use identity::{Identity, Roots};

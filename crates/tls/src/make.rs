@@ -1,7 +1,8 @@
 //! Making certificates, in upstream's shape (`pkg/certificates/certificate_manager.go`): a CA `KEDA` of `KEDAORG` and one leaf that is
 //! server and client at once, RSA 2048, valid from an hour ago.
 //!
-//! Keys are PKCS#8 PEM, where upstream writes PKCS#1: every reader of one reads the other.
+//! RSA keys are PKCS#1 PEM, as upstream writes them: upstream reads its CA's key in no other form, and a secret must survive the way
+//! back. Keys are read in every form.
 
 use std::{
     fs,
@@ -10,6 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize,
@@ -77,6 +79,26 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), certificate, kind })
     }
 
+    /// A CA that exists: its certificate, and its key in PKCS#1, PKCS#8 or SEC1. Its leaves get keys of the same kind.
+    ///
+    /// # Errors
+    /// When a text is not what it should be, or the key belongs to another certificate.
+    pub fn load(certificate: &str, key: &[u8]) -> Result<Self, Error> {
+        let content = |reason: &str| Error::Content { what: "ca".to_owned(), reason: reason.to_owned() };
+        Identity::from_pem("ca", certificate.as_bytes(), key, None)?;
+        let key = std::str::from_utf8(key).map_err(|_| content("key: not text"))?;
+        // The parser's own error may quote what it met, which is a key here.
+        let key = KeyPair::from_pem(key).map_err(|_| content("key: of a kind that cannot sign here"))?;
+        let kind = if key.algorithm() == &PKCS_RSA_SHA256 { KeyKind::Rsa2048 } else { KeyKind::EcdsaP256 };
+        let issuer = Issuer::from_ca_cert_pem(certificate, key)?;
+        Ok(Self { issuer, certificate: certificate.to_owned(), kind })
+    }
+
+    /// The CA's key, PEM.
+    pub fn key(&self) -> String {
+        key_pem(self.issuer.key())
+    }
+
     /// The CA's certificate, PEM.
     pub fn certificate(&self) -> &str {
         &self.certificate
@@ -102,7 +124,7 @@ impl Authority {
         params.not_before = (now - HOUR).into();
         params.not_after = (now + validity).into();
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok((certificate.pem(), key.serialize_pem()))
+        Ok((certificate.pem(), key_pem(&key)))
     }
 }
 
@@ -140,12 +162,7 @@ pub fn generate(names: &[String], kind: KeyKind, now: SystemTime) -> Result<Bund
     let common_name = names.first().map_or("keda", String::as_str);
     let subject = Subject { common_name, organization: "", names };
     let (cert, key) = authority.issue(&subject, now, 365 * DAY)?;
-    Ok(Bundle {
-        ca: authority.certificate.clone(),
-        ca_key: authority.issuer.key().serialize_pem(),
-        cert,
-        key,
-    })
+    Ok(Bundle { ca: authority.certificate.clone(), ca_key: authority.key(), cert, key })
 }
 
 impl Bundle {
@@ -187,6 +204,58 @@ impl Bundle {
     pub fn identity(&self) -> Result<Identity, Error> {
         Identity::from_pem("bundle", self.cert.as_bytes(), self.key.as_bytes(), Some(self.ca.as_bytes()))
     }
+}
+
+/// RSA keys in PKCS#1, others in PKCS#8.
+fn key_pem(key: &KeyPair) -> String {
+    match pkcs1(key.serialized_der()) {
+        Some(inner) if key.algorithm() == &PKCS_RSA_SHA256 => pem("RSA PRIVATE KEY", &STANDARD.encode(inner)),
+        _ => key.serialize_pem(),
+    }
+}
+
+/// The PKCS#1 key inside a PKCS#8 one (RFC 5208): version, algorithm, and the key as an octet string. A key that was loaded as PKCS#1
+/// (version, modulus, …) still is.
+fn pkcs1(der: &[u8]) -> Option<&[u8]> {
+    let (0x30, whole, _) = element(der)? else { return None };
+    let (0x02, _, rest) = element(whole)? else { return None };
+    let (tag, _, rest) = element(rest)?;
+    match tag {
+        0x02 => return Some(der),
+        0x30 => {}
+        _ => return None,
+    }
+    let (0x04, key, _) = element(rest)? else { return None };
+    Some(key)
+}
+
+/// Tag and content of the first DER element, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        let fits = bytes.len() <= 4;
+        (fits.then(|| bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))?, rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+/// A PEM block (RFC 7468) around base64.
+pub(crate) fn pem(label: &str, base64: &str) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut rest = base64;
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(64));
+        text.push_str(line);
+        text.push('\n');
+        rest = more;
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
 }
 
 fn replace(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {

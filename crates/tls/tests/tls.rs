@@ -231,3 +231,47 @@ fn a_client_of_a_group() {
     let (cert, _) = authority.issue(&subject, now, Duration::from_secs(60)).unwrap();
     assert!(cert.starts_with("-----BEGIN CERTIFICATE-----"));
 }
+
+#[test]
+fn certificates_of_upstream_are_read_and_signed_with() {
+    let file = |name: &str| {
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upstream").join(name)).unwrap()
+    };
+    let (ca_pem, leaf_pem) = (file("ca.crt"), file("tls.crt"));
+    let ca = keda_tls::Certificate::read(&ca_pem).unwrap().remove(0);
+    let leaf = keda_tls::Certificate::read(&leaf_pem).unwrap().remove(0);
+    assert!(ca.is_ca && !leaf.is_ca && leaf.for_both_ends);
+    assert!(leaf.signed_by(&ca) && !ca.signed_by(&leaf));
+    assert!(ca.owns(&file("ca.key")) && leaf.owns(&file("tls.key")) && !leaf.owns(&file("ca.key")));
+    assert_eq!(leaf.names.len(), 13, "{:?}", leaf.names);
+    assert_eq!(ca.pem().as_bytes(), ca_pem, "to the byte");
+
+    let key = file("ca.key");
+    let authority = Authority::load(&ca.pem(), &key).unwrap();
+    assert!(authority.key().as_bytes() == key, "PKCS#1, to the byte");
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let subject = Subject { common_name: "x", organization: "", names: &names };
+    let (cert, key) = authority.issue(&subject, SystemTime::now(), Duration::from_secs(3600)).unwrap();
+    assert!(key.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
+    let issued = keda_tls::Certificate::read(cert.as_bytes()).unwrap().remove(0);
+    assert!(issued.signed_by(&ca) && issued.owns(key.as_bytes()));
+    assert_eq!(issued.names, names);
+    let other = Authority::new("KEDA", "KEDAORG", KeyKind::EcdsaP256, SystemTime::now()).unwrap();
+    assert!(Authority::load(&ca.pem(), other.key().as_bytes()).is_err(), "the key of another CA");
+    let namesake = keda_tls::Certificate::read(other.certificate().as_bytes()).unwrap().remove(0);
+    assert!(!issued.signed_by(&namesake));
+}
+
+#[test]
+fn texts_that_are_handed_over_are_served_until_better_ones_come() {
+    let (first, second) = (bundle(), bundle());
+    let folder = Folder::awaiting(Files::in_folder("/nonexistent"));
+    let put = |b: &Bundle| folder.put(Some(b.ca.as_bytes()), b.cert.as_bytes(), b.key.as_bytes());
+    assert!(put(&first).unwrap());
+    assert!(!put(&first).unwrap(), "nothing new");
+    let crossed = Bundle { key: second.key.clone(), ..first };
+    assert!(put(&crossed).is_err());
+    assert_eq!(folder.status().generation, 1, "the last good ones stay");
+    assert!(put(&second).unwrap());
+    assert_eq!(folder.current().unwrap().chain(), second.identity().unwrap().chain());
+}

@@ -220,6 +220,7 @@ async fn start_operator(
         metrics_service_address: address,
         cert_dir: certificates.to_owned(),
         certificate_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+        rotation: None,
         controller: ControllerOptions::default(),
     };
     let dependencies = Dependencies {
