@@ -2,13 +2,16 @@
 //!
 //! Nothing is staged: the operator and the adapter are the real ones, over sockets; the HPA is read through the real
 //! external metrics API. Only the cluster (keda-testkit's API server with its Deployment and HPA controllers) and the
-//! source are embedded, and `--prometheus` replaces the latter by a real one.
+//! source are embedded, and `--prometheus` replaces the latter by a real one. `--serve` keeps all of it up.
 
+mod page;
+mod plot;
 mod print;
+mod serve;
 mod stage;
 mod story;
 
-use std::{process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +36,12 @@ pub(crate) struct Flags {
     /// When to give up waiting for the whole cycle, in seconds.
     #[arg(long, default_value_t = 58)]
     timeout: u64,
+    /// Keep the cluster up until ctrl-c: for kubectl, a browser, and tests of your own.
+    #[arg(long, conflicts_with = "prometheus")]
+    serve: bool,
+    /// Where the page, the load and the source are served under --serve; port 0 takes any that is free.
+    #[arg(long, default_value = "127.0.0.1:0", requires = "serve")]
+    listen: SocketAddr,
 }
 
 /// How decisions are printed.
@@ -64,6 +73,11 @@ async fn play(flags: Flags) -> Result<bool> {
     let shutdown = crate::shutdown::on_signal()?;
     let end = shutdown.child_token();
     let mut printer = Printer::new(flags.output);
+    if flags.serve {
+        let served = serve::run(flags.listen, flags.threshold, &mut printer, &end).await;
+        end.cancel();
+        return served.map(|()| true);
+    }
     let embedded = match (&flags.prometheus, &flags.query) {
         (Some(address), Some(query)) => Err((address.clone(), query.clone())),
         _ => Ok(stage::serve_source(&end).await?),
@@ -101,7 +115,7 @@ async fn watch(
             }
             _ = ticks.tick() => {
                 story.advance();
-                printer.progress(story.elapsed(), story.value(), stage.replicas());
+                printer.progress(story.elapsed(), story.value(), stage.replicas().asked);
             }
             event = stage.next() => {
                 let Some(line) = event.context("the operator stopped")? else { continue };

@@ -77,6 +77,9 @@ impl From<f64> for Answer {
     }
 }
 
+/// Requests that are kept; a source that runs for days forgets the older ones.
+const KEPT: usize = 20_000;
+
 /// One request that the source saw.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -120,6 +123,8 @@ struct State {
     required: Vec<(HeaderName, HeaderValue)>,
     outage: Option<Answer>,
     asked: Vec<Asked>,
+    /// How many requests are no longer in `asked`.
+    forgotten: usize,
 }
 
 /// A Prometheus-compatible source.
@@ -164,10 +169,11 @@ impl Prometheus {
     /// How many requests the source has seen.
     #[must_use]
     pub fn count(&self) -> usize {
-        lock(&self.state).asked.len()
+        let state = lock(&self.state);
+        state.forgotten + state.asked.len()
     }
 
-    /// Every request the source has seen.
+    /// The requests the source has seen, the last ten thousand at least.
     #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.state).asked.clone()
@@ -183,6 +189,10 @@ impl Prometheus {
         let text = asked.parameter("query").unwrap_or_default().to_owned();
         let time = evaluation_time(asked.parameter("time"));
         let mut state = lock(&self.state);
+        if state.asked.len() == KEPT {
+            state.asked.drain(..KEPT / 2);
+            state.forgotten += KEPT / 2;
+        }
         state.asked.push(asked);
         if state.required.iter().any(|(name, value)| headers.get(name) != Some(value)) {
             return reply(401, "Unauthorized\n".to_owned(), Duration::ZERO);

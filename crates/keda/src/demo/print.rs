@@ -48,7 +48,14 @@ impl Printer {
     pub(crate) fn say(&mut self, remark: &str) {
         if self.output == Output::Text {
             self.wipe();
-            write_line(&self.paint("2", &format!("# {remark}")));
+            write_line(&self.paint("2", format!("# {remark}").trim_end()));
+        }
+    }
+
+    /// A fact for programs; nothing for people.
+    pub(crate) fn data(&mut self, fact: &serde_json::Value) {
+        if self.output == Output::Json {
+            write_line(&fact.to_string());
         }
     }
 

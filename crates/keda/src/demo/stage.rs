@@ -1,20 +1,21 @@
 //! The demo's stage: an embedded cluster on a socket, and the real operator and adapter against it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::apps::v1::Deployment;
-use keda_api::ScaledObject;
+use keda_api::{ConditionStatus, Quantity, ScaledObject};
+use keda_core::autoscale::Outcome;
 use keda_core::decide::shown;
 use keda_operator::{ControllerOptions, Decided, Dependencies, Health, Instrument, Options, Reader};
 use keda_scaler::{Clock, Environment, http};
 use keda_telemetry::metrics;
-use keda_testkit::{ApiServer, Backend, controllers, source::Prometheus};
-use kube::{
-    Api, Client, Config,
-    runtime::{WatchStreamExt, watcher},
+use keda_testkit::{
+    ApiServer, Backend,
+    controllers::{self, HpaOptions, Rescale},
+    source::Prometheus,
 };
+use kube::{Api, Client, Config};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
@@ -23,26 +24,36 @@ use super::{Source, print::Line};
 
 /// The query of the embedded source.
 pub(crate) const QUERY: &str = "sum(rate(http_requests_total[1m]))";
-const NAMESPACE: &str = "demo";
+/// Where the demo's objects are.
+pub(crate) const NAMESPACE: &str = "demo";
 const NAME: &str = "web";
 /// The ScaledObject, as people write it.
 pub(crate) const OBJECT: &str = "demo/web";
 const LOCAL: &str = "127.0.0.1:0";
-/// How long a change of the Deployment waits for the operator to say that it was the operator's.
-const ATTRIBUTION: Duration = Duration::from_millis(400);
-
 /// Everything that runs, and what it does.
 pub(crate) struct Stage {
     decisions: mpsc::UnboundedReceiver<Decided>,
-    deployments: BoxStream<'static, watcher::Result<Deployment>>,
+    rescales: mpsc::UnboundedReceiver<Rescale>,
     source: Source,
-    replicas: i32,
+    cluster: ApiServer,
+    address: SocketAddr,
+    /// The last thing that the operator said, by object.
+    said: HashMap<String, Said>,
+}
+
+/// What the operator last said about an object.
+#[derive(Clone, Debug, Default)]
+struct Said {
     value: Option<f64>,
-    last_reason: Option<String>,
-    /// A change of replicas that nobody has claimed yet: before, after, and when it becomes the HPA's.
-    unclaimed: Option<(i32, i32, tokio::time::Instant)>,
-    /// Replicas that the operator has set and the watch has not shown yet.
-    claimed: Option<i32>,
+    target: Option<f64>,
+    why: String,
+}
+
+/// The demo's Deployment now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Replicas {
+    pub(crate) asked: i32,
+    pub(crate) ready: i32,
 }
 
 /// Starts the embedded source; its address and the handle that sets its values.
@@ -73,10 +84,17 @@ impl Stage {
                 Config::new(format!("http://{address}").parse().context("the API server's address")?);
             Client::try_from(config).context("connect to the embedded API server")
         };
-        let rollout = controllers::Rollout { delay: Duration::from_millis(200), pods: false };
-        tokio::spawn(controllers::deployments(connect()?, rollout, end.clone()));
-        let timing = controllers::HpaOptions { sync_period: Duration::from_secs(1), ..Default::default() };
-        tokio::spawn(controllers::horizontal_pod_autoscalers(connect()?, timing, end.clone()));
+        let rollout = controllers::Rollout { delay: Duration::from_millis(200), pods: true };
+        tokio::spawn(controllers::deployments(connect()?, rollout.clone(), end.clone()));
+        tokio::spawn(controllers::stateful_sets(connect()?, rollout, end.clone()));
+        let (tell, rescales) = mpsc::unbounded_channel();
+        let options = HpaOptions {
+            sync_period: Duration::from_secs(1),
+            clock: cluster.clock(),
+            rescales: Some(tell),
+            ..HpaOptions::default()
+        };
+        tokio::spawn(controllers::horizontal_pod_autoscalers(connect()?, options, end.clone()));
 
         let certificates = tempfile::tempdir().context("make a folder for certificates")?;
         let metrics_service = free_address().await?;
@@ -94,106 +112,93 @@ impl Stage {
             .create(&Default::default(), &scaled_object(source)?)
             .await
             .context("create the ScaledObject")?;
-        let watched: Api<Deployment> = Api::namespaced(connect()?, NAMESPACE);
-        let deployments =
-            watcher(watched, watcher::Config::default()).default_backoff().applied_objects().boxed();
         let token = end.clone();
         tokio::spawn(async move {
             // The folder lives as long as the demo.
             token.cancelled().await;
             drop(certificates);
         });
-        Ok(Stage {
-            decisions,
-            deployments,
-            source: source.clone(),
-            replicas: 0,
-            value: None,
-            last_reason: None,
-            unclaimed: None,
-            claimed: None,
-        })
+        Ok(Stage { decisions, rescales, source: source.clone(), cluster, address, said: HashMap::new() })
     }
 
-    pub(crate) fn replicas(&self) -> i32 {
-        self.replicas
+    /// Where the API server listens, for kubectl.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    /// The next thing that happened, if it is worth a line; `None` inside when it is not.
-    ///
-    /// Cancel safe: everything that was received is kept before anything else is awaited.
+    /// The demo's Deployment; nothing while it does not exist.
+    pub(crate) fn replicas(&self) -> Replicas {
+        let Some(deployment) = self.cluster.read::<Deployment>(NAMESPACE, NAME) else {
+            return Replicas::default();
+        };
+        let ready = deployment.status.and_then(|status| status.ready_replicas).unwrap_or(0);
+        Replicas { asked: deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1), ready }
+    }
+
+    /// What the operator last read for the demo's object, and its target.
+    pub(crate) fn reading(&self) -> (Option<f64>, f64) {
+        let said = self.said.get(OBJECT);
+        let target = said.and_then(|said| said.target).unwrap_or(self.source.threshold);
+        (said.and_then(|said| said.value), target)
+    }
+
+    /// The next thing that happened, if it is worth a line; `None` inside when it is not. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<Option<Line>> {
-        let due = self.unclaimed.map(|(.., due)| due);
         tokio::select! {
             biased;
             decided = self.decisions.recv() => {
                 let decided = decided.context("no more decisions")?;
                 Ok(self.operator_decided(&decided))
             }
-            deployment = self.deployments.next() => {
-                if let Some(Ok(deployment)) = deployment {
-                    self.deployment_changed(deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1));
-                }
-                Ok(None)
-            }
-            () = async { tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)).await }, if due.is_some() => {
-                Ok(self.unclaimed.take().map(|(from, to, _)| self.hpa_line(from, to)))
+            rescale = self.rescales.recv() => {
+                let rescale = rescale.context("the HPA controller stopped")?;
+                Ok(self.hpa_rescaled(&rescale))
             }
         }
     }
 
     fn operator_decided(&mut self, decided: &Decided) -> Option<Line> {
-        let decision = &decided.decision;
-        self.value = decision.readings.first().map(|reading| shown(reading.value));
-        let reason = decision.to_string();
+        let (decision, object) = (&decided.decision, decided.object.to_string());
+        let said = self.said.entry(object.clone()).or_default();
+        let reading = decision.readings.first();
+        said.value = reading.map(|reading| shown(reading.value));
+        said.target = reading.and_then(|reading| reading.target.as_ref()).map(Quantity::as_f64);
         let why = format!("{:?}", decision.why);
         let (from, to) = match decision.action.change() {
-            Some((_, to)) => {
-                let from = self.unclaimed.take().map_or(self.replicas, |(from, ..)| from);
-                self.claimed = (self.replicas != to).then_some(to);
-                self.replicas = to;
-                (from, to)
-            }
+            Some(change) => change,
             // Without an action only a change of reason is news.
-            None if self.last_reason.as_ref() == Some(&why) => return None,
-            None => (self.replicas, self.replicas),
+            None if said.why == why => return None,
+            None => (decision.replicas.unwrap_or(0), decision.replicas.unwrap_or(0)),
         };
-        self.last_reason = Some(why);
-        Some(self.line("operator", from, to, reason))
+        said.why = why;
+        Some(self.line(object, "operator", (from, to), decision.to_string()))
     }
 
-    fn deployment_changed(&mut self, replicas: i32) {
-        if self.claimed == Some(replicas) {
-            self.claimed = None;
-            return;
-        }
-        if replicas != self.replicas {
-            let due = tokio::time::Instant::now() + ATTRIBUTION;
-            let from = self.unclaimed.map_or(self.replicas, |(from, ..)| from);
-            self.unclaimed = Some((from, replicas, due));
-            self.replicas = replicas;
-        }
+    fn hpa_rescaled(&self, rescale: &Rescale) -> Option<Line> {
+        let change = rescale.outcome.change()?;
+        let name = rescale.name.strip_prefix("keda-hpa-").unwrap_or(&rescale.name);
+        Some(self.line(format!("{}/{name}", rescale.namespace), "hpa", change, in_short(&rescale.outcome)))
     }
 
-    fn hpa_line(&self, from: i32, to: i32) -> Line {
-        let value = self.value.map_or_else(|| "?".to_owned(), |value| value.to_string());
-        let reason =
-            format!("a value of {value} at a target of {} a replica wants {to}", self.source.threshold);
-        self.line("hpa", from, to, reason)
+    fn line(&self, object: String, by: &'static str, (from, replicas): (i32, i32), reason: String) -> Line {
+        let said = self.said.get(&object).cloned().unwrap_or_default();
+        let target = said.target.unwrap_or(self.source.threshold);
+        Line { time: jiff::Timestamp::now(), object, value: said.value, target, from, replicas, by, reason }
     }
+}
 
-    fn line(&self, by: &'static str, from: i32, replicas: i32, reason: String) -> Line {
-        Line {
-            time: jiff::Timestamp::now(),
-            object: OBJECT.to_owned(),
-            value: self.value,
-            target: self.source.threshold,
-            from,
-            replicas,
-            by,
-            reason,
-        }
-    }
+/// Why an autoscaler changed its target, without the selectors that make its own words long.
+fn in_short(outcome: &Outcome) -> String {
+    let cause = match (outcome.cause.split_once('('), outcome.cause.is_empty()) {
+        (Some((metric, _)), _) => format!("{metric} above target"),
+        (None, true) => "recent recommendations".to_owned(),
+        (None, false) => outcome.cause.clone(),
+    };
+    let asked = outcome.proposed.map(|proposed| format!(", metrics ask for {proposed}"));
+    let limited =
+        outcome.condition("ScalingLimited").filter(|limited| limited.status == ConditionStatus::True);
+    let limited = limited.and_then(|limited| limited.message.as_ref()).map(|message| format!(", {message}"));
+    format!("{cause}{}{}", asked.unwrap_or_default(), limited.unwrap_or_default())
 }
 
 async fn start_operator(

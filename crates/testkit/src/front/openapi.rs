@@ -1,5 +1,6 @@
 //! The least of OpenAPI v3 that kubectl needs: which kinds there are, and that writes take `fieldValidation` (then
-//! kubectl leaves validation to the server). Schemas of custom resources are in their CRDs, not here.
+//! kubectl leaves validation to the server). Custom resources have their schema, for `kubectl explain`; built-in kinds have
+//! none.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -8,14 +9,17 @@ use serde_json::{Value, json};
 
 use super::{Asked, json as respond};
 use crate::{
+    api::{Part, State},
     refusal::Refusal,
     resource::Resource,
     server::{Body, Inner},
+    store::Key,
     sync::lock,
 };
 
 pub(super) fn answer(server: &Inner, _asked: &Asked, path: &str) -> Result<Response<Body>, Refusal> {
-    let resources = lock(&server.state).catalog.all().to_vec();
+    let state = lock(&server.state);
+    let resources = state.catalog.all().to_vec();
     if path == "v3" {
         let paths: BTreeSet<String> = resources.iter().map(|resource| prefix(resource)).collect();
         let entry =
@@ -45,11 +49,10 @@ pub(super) fn answer(server: &Inner, _asked: &Asked, path: &str) -> Result<Respo
             json!({"patch": operation("patch"), "put": operation("put")}),
         );
         let name = format!("{}.{}", wanted.replace('/', "."), resource.kind);
-        schemas.insert(
-            name,
-            json!({"type": "object", "x-kubernetes-group-version-kind": [kind],
-            "x-kubernetes-preserve-unknown-fields": true}),
-        );
+        let unknown = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let mut schema = custom_schema(&state, resource).unwrap_or(unknown);
+        schema["x-kubernetes-group-version-kind"] = json!([kind]);
+        schemas.insert(name, schema);
     }
     Ok(respond(
         StatusCode::OK,
@@ -57,6 +60,16 @@ pub(super) fn answer(server: &Inner, _asked: &Asked, path: &str) -> Result<Respo
         "info": {"title": "Kubernetes", "version": "keda-testkit"}, "paths": paths,
         "components": {"schemas": schemas}}),
     ))
+}
+
+/// The schema of a custom resource, from its CRD.
+fn custom_schema(state: &State, resource: &Resource) -> Option<Value> {
+    let crds = state.catalog.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")?;
+    let key = Key::new("", &format!("{}.{}", resource.plural(), resource.group()));
+    let crd = state.get(&crds, &key, Part::Main).ok()?;
+    let versions = crd["spec"]["versions"].as_array()?;
+    let version = versions.iter().find(|version| version["name"] == resource.version.as_str())?;
+    Some(version["schema"]["openAPIV3Schema"].clone()).filter(Value::is_object)
 }
 
 fn parameter(name: &str) -> Value {
