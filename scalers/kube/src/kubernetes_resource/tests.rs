@@ -3,8 +3,10 @@
 use keda_scaler::contract::{Contract, parameters, upstream};
 use keda_scaler::kube::ReadError;
 use keda_scaler::{Factory, Kind, Parameters};
+use proptest::prelude::*;
 
-use super::Trigger;
+use super::extract::Extract;
+use super::{Format, Trigger, ValueType};
 use crate::cluster::{Cluster, context};
 
 const FACTORY: Factory = Factory::of::<Trigger>();
@@ -180,6 +182,35 @@ fn paths_beyond_the_subset_are_refused_at_their_parameter() {
     let error = FACTORY.parse(&given, &context()).unwrap_err();
     let text = "parameter \"valueLocation\": queries and projections (#) in the path \"queues.#.length\" are not supported";
     assert!(error.message.ends_with(text), "{error}");
+}
+
+proptest! {
+    /// No entry and no path is a panic, and no entry shows up in a reason.
+    #[test]
+    fn any_entry_is_a_number_or_a_reason(
+        entry in "[-+0-9.eE]{0,12}|[ \\[\\]{}:,\"a-z0-9\n-]{0,40}|.{0,20}",
+        path in "[a-z0-9.#\\\\]{0,8}|.{0,8}",
+        format in prop::sample::select(vec![Format::Number, Format::Json, Format::Yaml]),
+        value_type in prop::sample::select(vec![ValueType::Float64, ValueType::Int64, ValueType::Quantity]),
+    ) {
+        if let Ok(extract) = Extract::new(format, value_type, path) {
+            let _number_or_reason = extract.value(&entry);
+        }
+    }
+
+    /// But for the last bit, which a JSON number may lose.
+    #[test]
+    fn numbers_come_back(value in -1e12..1e12_f64, behind in "[a-z ]{0,5}") {
+        let same = |read: Result<f64, String>| read.is_ok_and(|read| (read - value).abs() <= value.abs() * 1e-15);
+        let extract = Extract::new(Format::Number, ValueType::Float64, String::new()).unwrap();
+        prop_assert_eq!(extract.value(&format!("{value} {behind}")), Ok(value));
+        let at = Extract::new(Format::Json, ValueType::Float64, "a.1.b".to_owned()).unwrap();
+        let document = serde_json::json!({ "a": [null, { "b": value }] }).to_string();
+        prop_assert!(same(at.value(&document)));
+        let at = Extract::new(Format::Yaml, ValueType::Int64, "a.1.b".to_owned()).unwrap();
+        let document = format!("a:\n- c\n- b: {value}\n");
+        prop_assert!(same(at.value(&document)));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use keda_scaler::contract::{Contract, parameters, upstream};
 use keda_scaler::kube::{Pod, ReadError};
 use keda_scaler::{Factory, Kind, Parameters};
+use proptest::prelude::*;
 
 use super::{Trigger, selector};
 use crate::cluster::{Cluster, context};
@@ -123,6 +124,36 @@ fn what_is_no_selector_is_refused_at_its_parameter() {
         let error = FACTORY.parse(&given(&[("podSelector", text)]), &context()).unwrap_err();
         let wanted = format!("parameter \"podSelector\" value {text:?} is not a label selector: {why}");
         assert!(error.message.ends_with(&wanted), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_selector_or_a_reason(text in "[a-z=!(),<> /.-]{0,20}|.{0,20}") {
+        if let Err(why) = selector::check(&text) {
+            prop_assert!(!why.is_empty());
+        }
+    }
+
+    /// In every spelling that Kubernetes' own printer and people use.
+    #[test]
+    fn well_formed_selectors_are_taken(
+        parts in prop::collection::vec(
+            ("([a-z]{1,8}\\.[a-z]{2,3}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,10}[A-Za-z0-9])?", "[A-Za-z0-9]{0,8}", 0..7_usize),
+            0..5,
+        ),
+    ) {
+        let spell = |(key, value, form): &(String, String, usize)| match form {
+            0 => key.clone(),
+            1 => format!("!{key}"),
+            2 => format!("{key}={value}"),
+            3 => format!("{key} == {value}"),
+            4 => format!("{key}!={value}"),
+            5 => format!("{key} in ({value}, {value})"),
+            _ => format!("{key} notin ({value})"),
+        };
+        let text = parts.iter().map(spell).collect::<Vec<_>>().join(",");
+        prop_assert_eq!(selector::check(&text), Ok(()), "{}", text);
     }
 }
 
