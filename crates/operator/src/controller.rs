@@ -322,10 +322,15 @@ impl Controller {
         let mut wait = FIRST_RESTART;
         loop {
             // Boxed, as is the rare report: a thousand tasks wait, and what waits should be small.
+            let began = Instant::now();
             let task = Box::pin(Object::new(Arc::clone(&self), Arc::clone(&handle)).run());
             let Err(panic) = AssertUnwindSafe(task).catch_unwind().await else { break };
             self.use_triggers(&handle, None);
             Box::pin(self.report_panic(&handle, panic_text(panic.as_ref()))).await;
+            if began.elapsed() > LAST_RESTART {
+                // It ran well for long: this is a new story.
+                wait = FIRST_RESTART;
+            }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LAST_RESTART);
         }

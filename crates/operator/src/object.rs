@@ -54,7 +54,8 @@ pub(crate) struct Object {
     /// An earlier process had this object running: its start is no news.
     pub(crate) was_running: bool,
     handled: Option<Fingerprint>,
-    failures: u32,
+    /// Failed attempts in a row at what is to be done now.
+    pub(crate) failures: u32,
     retry_at: Option<Instant>,
     next_poll: Option<Instant>,
 }

@@ -8,10 +8,14 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    cluster::{Target, is_not_found, retry, words},
+    cluster::{Target, is_conflict, is_not_found, is_temporary, retry, words},
     events::Notice,
     object::Object,
 };
+
+/// How often a restore that the API server keeps from succeeding is tried again (half a minute in all) before the object
+/// is let go without it: a deletion must not hang on a workload that nobody can write.
+const RESTORES: u32 = 5;
 
 impl Object {
     /// Stops polling, restores the replicas where that was asked for, and lets the object go. The HPA follows by its
@@ -23,7 +27,7 @@ impl Object {
         if !finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
             return Ok(());
         }
-        self.restore_replicas().await;
+        self.restore_replicas().await?;
         let rest: Vec<_> = finalizers.into_iter().filter(|finalizer| finalizer != keys::FINALIZER).collect();
         let patch = Patch::Merge(json!({
             "metadata": { "finalizers": rest, "resourceVersion": self.object.metadata.resource_version }
@@ -41,8 +45,8 @@ impl Object {
         Ok(())
     }
 
-    /// A failure is logged and does not keep the object: a target may be gone already.
-    async fn restore_replicas(&mut self) {
+    /// A failure is logged and does not keep the object for long: a target may be gone already.
+    async fn restore_replicas(&mut self) -> Result<(), kube::Error> {
         let asked = self
             .object
             .spec
@@ -54,7 +58,7 @@ impl Object {
         let (true, Some(gvkr), Some(original)) =
             (asked, status.scale_target_gvkr.clone(), status.original_replica_count)
         else {
-            return;
+            return Ok(());
         };
         let target = Target {
             gvkr,
@@ -64,6 +68,9 @@ impl Object {
         match self.set_replicas(&target, original).await {
             Ok(()) => {}
             Err(error) if is_not_found(&error) => {}
+            Err(error) if self.failures < RESTORES && (is_temporary(&error) || is_conflict(&error)) => {
+                return Err(error);
+            }
             Err(error) => tracing::error!(
                 logger = "finalizer",
                 object = %self.handle.key,
@@ -71,5 +78,6 @@ impl Object {
                 "failed to restore the original replica count"
             ),
         }
+        Ok(())
     }
 }

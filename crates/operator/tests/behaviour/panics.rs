@@ -162,5 +162,13 @@ async fn a_task_that_panics_is_started_again_with_backoff() {
     world.until(Duration::from_secs(240)).await;
     assert_eq!(replicas(&world.server, "bad"), 1);
     assert_eq!(condition(&world.server, "bad", "Ready").status, ConditionStatus::True);
+
+    // After an hour of good work the next panic is not held against the old ones.
+    world.until(Duration::from_secs(3840)).await;
+    TREACHEROUS.store(true, Ordering::Relaxed);
+    world.until(Duration::from_secs(3871)).await;
+    TREACHEROUS.store(false, Ordering::Relaxed);
+    world.until(Duration::from_secs(3910)).await;
+    assert_eq!(condition(&world.server, "bad", "Ready").status, ConditionStatus::True);
     world.finish().await;
 }

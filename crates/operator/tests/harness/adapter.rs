@@ -71,20 +71,24 @@ async fn answer(serving: &Serving, uri: &http::Uri) -> Response<Full<Bytes>> {
         return failure(StatusCode::INTERNAL_SERVER_ERROR, "scaledObject name is not specified");
     };
     let question = uri.to_string();
-    let Some(metrics) = serving.get() else {
-        return match serving.lock().last_good.get(&question) {
+    let answer = match serving.get() {
+        Some(metrics) => Some(metrics.get(namespace, name, metric).await),
+        None => None,
+    };
+    match answer {
+        None | Some(Err(Missing::NotYet(_))) => match serving.lock().last_good.get(&question) {
             Some(value) => good(metric, value),
             None => failure(StatusCode::SERVICE_UNAVAILABLE, "the operator is away"),
-        };
-    };
-    match metrics.get(namespace, name, metric).await {
-        Ok(value) => {
+        },
+        Some(Ok(value)) => {
             let value = value.quantity.to_string();
             serving.lock().last_good.insert(question, value.clone());
             good(metric, &value)
         }
-        Err(missing @ Missing::Source(_)) => failure(StatusCode::INTERNAL_SERVER_ERROR, &missing.to_string()),
-        Err(missing) => failure(StatusCode::NOT_FOUND, &missing.to_string()),
+        Some(Err(missing @ Missing::Source(_))) => {
+            failure(StatusCode::INTERNAL_SERVER_ERROR, &missing.to_string())
+        }
+        Some(Err(missing)) => failure(StatusCode::NOT_FOUND, &missing.to_string()),
     }
 }
 
