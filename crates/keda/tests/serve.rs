@@ -32,6 +32,8 @@ struct Demo {
     process: Child,
     /// What it said where it is.
     said: Value,
+    /// Its temporary files, which it has no time to remove when it is killed.
+    _folder: tempfile::TempDir,
 }
 
 impl Drop for Demo {
@@ -43,8 +45,10 @@ impl Drop for Demo {
 
 impl Demo {
     fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_keda"))
             .args(["demo", "--serve", "--listen", "127.0.0.1:0", "--output", "json"])
+            .env("TMPDIR", folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -54,7 +58,7 @@ impl Demo {
         let said = serde_json::from_str(&first).unwrap_or_else(|error| panic!("{error}: {first}"));
         // Its decisions must go somewhere.
         std::thread::spawn(move || lines.count());
-        Demo { process, said }
+        Demo { process, said, _folder: folder }
     }
 
     fn said(&self, member: &str) -> &str {
