@@ -6,6 +6,7 @@
 mod discovery;
 mod form;
 mod openapi;
+mod protobuf;
 mod query;
 mod read;
 mod route;
@@ -303,12 +304,12 @@ fn refused(refusal: &Refusal) -> Response<Body> {
     response
 }
 
-/// A body as JSON, from JSON or YAML; null when it is empty.
+/// A body as JSON, from JSON, YAML or protobuf; null when it is empty.
 fn parse_body(asked: &Asked) -> Result<Value, Refusal> {
     let content_type =
         asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if content_type.starts_with("application/vnd.kubernetes.protobuf") {
-        return Err(Refusal::unsupported_media_type("application/json, application/yaml"));
+        return protobuf::decode(&asked.body);
     }
     if asked.body.is_empty() {
         return Ok(json!(null));
