@@ -22,6 +22,8 @@ use crate::{
 };
 
 const LEASE: &str = "operator.keda.sh";
+/// Long enough that a hand-over and an expiry cannot be mistaken for each other, on a busy machine too.
+const LEASE_DURATION: Duration = Duration::from_secs(6);
 
 /// One operator process, as far as a test can have one: a runtime of its own.
 struct Process {
@@ -60,8 +62,8 @@ impl Process {
             leader_election: Some(LeaderElection {
                 lease: LEASE.to_owned(),
                 identity: identity.to_owned(),
-                lease_duration: Duration::from_secs(3),
-                renew_deadline: Duration::from_secs(2),
+                lease_duration: LEASE_DURATION,
+                renew_deadline: Duration::from_secs(4),
                 retry_period: Duration::from_millis(500),
             }),
             metrics_service_address: "127.0.0.1:0".parse().unwrap(),
@@ -90,7 +92,7 @@ fn holder(server: &ApiServer) -> Option<String> {
 fn wait(what: &str, holds: impl Fn() -> bool) -> Duration {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(20), "{what}: not within 20 s");
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
         std::thread::sleep(Duration::from_millis(20));
     }
     began.elapsed()
@@ -138,16 +140,15 @@ fn a_standby_takes_over_at_once_after_a_clean_exit_and_soon_after_a_kill_4212_28
 
     first.shutdown.cancel();
     let handed_over = wait("the second leads", || holder(&server).as_deref() == Some("second"));
-    assert!(handed_over < Duration::from_secs(2), "{handed_over:?}, and the lease would have run for 3 s");
-    let decided = wait("the second decides", || !second.decisions.is_empty());
-    assert!(decided < Duration::from_secs(2), "{decided:?}");
+    assert!(handed_over < Duration::from_secs(4), "{handed_over:?} of a lease of {LEASE_DURATION:?}");
+    wait("the second decides", || !second.decisions.is_empty());
     first.kill();
 
     let third = Process::start("third", &server, &source, &folder);
     wait("another standby", || third.health.ready().is_ok());
     second.kill();
     let took_over = wait("the third leads", || holder(&server).as_deref() == Some("third"));
-    assert!(took_over < Duration::from_secs(6), "{took_over:?}, the lease runs for 3 s");
+    assert!(took_over < 2 * LEASE_DURATION, "{took_over:?} of a lease of {LEASE_DURATION:?}");
     wait("the third decides", || !third.decisions.is_empty());
     third.kill();
     let _left_behind = std::fs::remove_dir_all(&folder);
