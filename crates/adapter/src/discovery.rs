@@ -1,19 +1,24 @@
 //! What the group says about itself: fixed documents, made once.
 //!
 //! Discovery lists one resource that does not exist, whatever metrics there are, as upstream's does (platform.md 3.1). Aggregated
-//! discovery is not served: whoever asks for nothing else gets 406, which makes the aggregator fall back to these documents.
+//! discovery (KEP-3352) holds the group too, which upstream's leaves out.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use keda_api::external_metrics::{API_VERSION, GROUP};
 use serde_json::{Value, json};
 
-use crate::status::{Answer, Status, answer, json_answer};
+use crate::{
+    form::{Form, aggregated},
+    status::{Answer, Status, answer},
+};
 
 /// The documents.
 #[derive(Debug)]
 pub(crate) struct Documents {
     groups: Bytes,
+    aggregated_v2: Bytes,
+    aggregated_v2beta1: Bytes,
     group: Bytes,
     resources: Bytes,
     version: Bytes,
@@ -86,6 +91,27 @@ impl Documents {
                 "verbs": ["get"],
             }],
         });
+        let aggregated = |version: &str| {
+            json!({
+                "kind": "APIGroupDiscoveryList",
+                "apiVersion": format!("apidiscovery.k8s.io/{version}"),
+                "metadata": {},
+                "items": [{
+                    "metadata": {"name": GROUP, "creationTimestamp": null},
+                    "versions": [{
+                        "version": "v1beta1",
+                        "resources": [{
+                            "resource": "externalmetrics",
+                            "responseKind": {"group": GROUP, "version": "v1beta1", "kind": "ExternalMetricValueList"},
+                            "scope": "Namespaced",
+                            "singularResource": "",
+                            "verbs": ["get"],
+                        }],
+                        "freshness": "Current",
+                    }],
+                }],
+            })
+        };
         let (major, minor) = version.split_once('.').unwrap_or((version, ""));
         let version = json!({
             "major": major,
@@ -127,6 +153,8 @@ impl Documents {
         let bytes = |document: Value| Bytes::from(format!("{document}\n"));
         Self {
             groups: bytes(groups),
+            aggregated_v2: bytes(aggregated("v2")),
+            aggregated_v2beta1: bytes(aggregated("v2beta1")),
             group: bytes(group(json!({"kind": "APIGroup", "apiVersion": "v1"}))),
             resources: bytes(resources),
             version: bytes(version),
@@ -147,54 +175,51 @@ impl Documents {
             Document::OpenApiV3 => &self.openapi_v3,
             Document::OpenApiV3Group => &self.openapi_v3_group,
         };
-        if !accepts_json(headers) {
-            return Status::not_acceptable().into();
+        if document == Document::Groups
+            && let Some(version) = aggregated(headers)
+        {
+            let (body, kind) = match version {
+                "v2" => (&self.aggregated_v2, AGGREGATED_V2),
+                _ => (&self.aggregated_v2beta1, AGGREGATED_V2BETA1),
+            };
+            return tagged(body, HeaderValue::from_static(kind), headers);
         }
+        let openapi =
+            matches!(document, Document::OpenApiV2 | Document::OpenApiV3 | Document::OpenApiV3Group);
+        let json_only = openapi || document == Document::Version;
+        let offered = if json_only { &[Form::Json] } else { Form::ALL };
+        let Some(form) = Form::wanted(headers, offered) else {
+            return Status::not_acceptable(offered).into();
+        };
         if matches!(document, Document::OpenApiV2 | Document::OpenApiV3Group) {
-            return tagged(body, headers);
+            return tagged(body, form.content_type(), headers);
         }
-        json_answer(StatusCode::OK, body.clone())
+        match form.of(body) {
+            Ok(body) => answer(StatusCode::OK, form.content_type(), body),
+            Err(error) => Status::internal(error).into(),
+        }
     }
 }
 
+/// The type of aggregated discovery names its shape, by which the aggregator tells it from plain documents.
+const AGGREGATED_V2: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+const AGGREGATED_V2BETA1: &str = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+
 /// With a tag, so that the aggregator fetches the document once and then asks whether it is still the same.
-fn tagged(body: &Bytes, headers: &HeaderMap) -> Answer {
+fn tagged(body: &Bytes, content_type: HeaderValue, headers: &HeaderMap) -> Answer {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(body);
     let tag = format!("\"{hash:016x}\"");
-    let json = HeaderValue::from_static("application/json");
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let mut page = if known {
-        answer(StatusCode::NOT_MODIFIED, json, Bytes::new())
+        answer(StatusCode::NOT_MODIFIED, content_type, Bytes::new())
     } else {
-        answer(StatusCode::OK, json, body.clone())
+        answer(StatusCode::OK, content_type, body.clone())
     };
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         page.headers_mut().insert(header::ETAG, tag);
     }
     page
-}
-
-/// Whether one of the accepted types is plain JSON: parameters such as `charset` do not matter, `as` asks for another shape.
-pub(crate) fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut none = true;
-    for value in headers.get_all(header::ACCEPT) {
-        let Ok(value) = value.to_str() else { continue };
-        for one in value.split(',') {
-            let mut parts = one.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default();
-            if kind.is_empty() {
-                continue;
-            }
-            none = false;
-            let json =
-                ["application/json", "application/*", "*/*"].iter().any(|t| kind.eq_ignore_ascii_case(t));
-            if json && !parts.any(|parameter| parameter.starts_with("as=")) {
-                return true;
-            }
-        }
-    }
-    none
 }
 
 #[cfg(test)]
@@ -217,22 +242,6 @@ mod tests {
         ] {
             assert_eq!(Document::at(path), document, "{path}");
         }
-    }
-
-    #[test]
-    fn accepted_types() {
-        let accepts = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT, HeaderValue::from_str(value).unwrap());
-            accepts_json(&headers)
-        };
-        assert!(accepts_json(&HeaderMap::new()));
-        let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-        assert!(!accepts(aggregated));
-        assert!(accepts(&format!("{aggregated},application/json;q=0.9")));
-        assert!(accepts("application/vnd.kubernetes.protobuf, */*"));
-        assert!(!accepts("application/vnd.kubernetes.protobuf"));
-        assert!(!accepts("application/yaml"));
     }
 
     #[test]

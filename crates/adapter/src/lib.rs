@@ -2,7 +2,7 @@
 //!
 //! The way of a request, file by file: `serve` (connection, routes) → `authn` with `trust` and `token` (who is it) → `authz` (may they) →
 //! `selector` → `request` (the operator over `link`, or the last good answer in `samples`). `discovery` holds what never changes,
-//! `status` the shape of errors, `run` the wiring.
+//! `form` (with `messages`) how a document goes out, `status` the shape of errors, `run` the wiring.
 //!
 //! It computes nothing: values, times and errors are the operator's. While the operator is away it repeats the last good answer with its
 //! original time, says so in its own metrics, and stops after [`Options::last_good_age`].
@@ -11,7 +11,9 @@ mod authn;
 mod authz;
 mod cache;
 mod discovery;
+mod form;
 mod link;
+mod messages;
 mod options;
 mod request;
 mod review;

@@ -14,6 +14,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
+use keda_api::GoDuration;
 use keda_telemetry::{
     http::Checks,
     metrics::{self, CONTENT_TYPE},
@@ -26,16 +27,19 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     authn::{Authenticator, Client},
     authz::{Authorizer, Decision, Wish},
-    discovery::{Document, Documents, accepts_json},
+    discovery::{Document, Documents},
+    form::Form,
     request::Source,
     samples::Of,
     selector,
-    status::{Answer, Status, answer, json_answer, text_answer},
+    status::{Answer, Status, answer, text_answer},
 };
 
 const METRICS_OF_NAMESPACES: &str = "/apis/external.metrics.k8s.io/v1beta1/namespaces/";
 /// How long a client may take to send its headers.
 const HEADERS: Duration = Duration::from_secs(10);
+/// The longest request line and headers together: a bearer token and a selector fit many times.
+const LONGEST_HEADERS: u32 = 64 * 1024;
 /// Pings, so that connections whose other end is gone go too.
 const PING: Duration = Duration::from_secs(60);
 /// How long open requests may take after shutdown began.
@@ -68,11 +72,16 @@ pub(crate) async fn accept(
     shutdown: &CancellationToken,
 ) {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(LONGEST_HEADERS as usize);
     server
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(protocol.http2_max_streams)
+        .max_header_list_size(LONGEST_HEADERS)
         .keep_alive_interval(PING);
     let open = GracefulShutdown::new();
     let mut incoming = pin!(incoming);
@@ -115,7 +124,7 @@ impl App {
     async fn answer<B>(&self, client: &Client, request: &Request<B>) -> Answer {
         match self.try_answer(client, request).await {
             Ok(answer) => answer,
-            Err(status) => status.into(),
+            Err(status) => status.answer(Form::wanted(request.headers(), Form::ALL).unwrap_or(Form::Json)),
         }
     }
 
@@ -156,10 +165,11 @@ impl App {
         let user = user.map_err(|_| Status::unauthorized())?;
         let _place = self.places.try_acquire().map_err(|_| Status::too_many_requests())?;
         let query = request.uri().query().unwrap_or_default();
-        let (mut selector, mut watch) = (None, false);
+        let (mut selector, mut watch, mut timeout) = (None, false, None);
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "labelSelector" => selector = selector.or(Some(value)),
+                "timeout" if !value.is_empty() => timeout = timeout.or(Some(value)),
                 "watch" => watch = watch || matches!(&*value, "true" | "1"),
                 _ => {}
             }
@@ -184,12 +194,13 @@ impl App {
         if request.method() != Method::GET || watch {
             return Err(Status::method_not_allowed());
         }
-        if !accepts_json(request.headers()) {
-            return Err(Status::not_acceptable());
-        }
+        let form =
+            Form::wanted(request.headers(), Form::ALL).ok_or_else(|| Status::not_acceptable(Form::ALL))?;
+        let limit = timeout.map_or(Ok(None), |timeout| limit(&timeout))?;
         let object = selector::scaled_object(&selector.unwrap_or_default())?;
         let of = Of { namespace, object: &object, metric };
-        Ok(json_answer(StatusCode::OK, self.source.values(of).await?))
+        let json = self.source.values(of, limit).await?;
+        Ok(answer(StatusCode::OK, form.content_type(), form.of(&json).map_err(Status::internal)?))
     }
 
     fn page<B>(&self, route: &Route, request: &Request<B>) -> Result<Answer, Status> {
@@ -234,6 +245,14 @@ impl App {
         }
         Document::at(path).map_or(Route::Nothing, Route::Document)
     }
+}
+
+/// How long the client wants to wait, `None` for as long as we do (`k8s.io/apiserver/pkg/endpoints/filters/request_deadline.go`).
+fn limit(timeout: &str) -> Result<Option<Duration>, Status> {
+    let timeout: GoDuration = timeout.parse().map_err(|error| {
+        Status::bad_request(format!("invalid timeout specified in the request URL - {error}"))
+    })?;
+    Ok(timeout.to_std().filter(|timeout| !timeout.is_zero()))
 }
 
 fn cannot_decide(path: &str, error: &str) -> Status {

@@ -5,6 +5,8 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
+use crate::form::Form;
+
 /// What every answer is.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
@@ -63,8 +65,9 @@ impl Status {
     }
 
     /// The client takes nothing that we have.
-    pub(crate) fn not_acceptable() -> Self {
-        let message = "only the following media types are accepted: application/json";
+    pub(crate) fn not_acceptable(offered: &[Form]) -> Self {
+        let types: Vec<&str> = offered.iter().map(|form| form.media_type()).collect();
+        let message = format!("only the following media types are accepted: {}", types.join(", "));
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
     }
 
@@ -105,19 +108,24 @@ impl Status {
     }
 }
 
-impl From<Status> for Answer {
-    fn from(status: Status) -> Self {
-        let mut answer = json_answer(status.code, format!("{}\n", status.body()));
-        if let Some(seconds) = status.retry_after {
+impl Status {
+    /// As an answer in this form.
+    pub(crate) fn answer(&self, form: Form) -> Answer {
+        let json = Bytes::from(format!("{}\n", self.body()));
+        // Every form has one for this; if not, JSON is what clients fall back to.
+        let (form, body) = form.of(&json).map_or((Form::Json, json), |body| (form, body));
+        let mut answer = answer(self.code, form.content_type(), body);
+        if let Some(seconds) = self.retry_after {
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         answer
     }
 }
 
-/// A JSON document.
-pub(crate) fn json_answer(code: StatusCode, body: impl Into<Bytes>) -> Answer {
-    answer(code, HeaderValue::from_static("application/json"), body)
+impl From<Status> for Answer {
+    fn from(status: Status) -> Self {
+        status.answer(Form::Json)
+    }
 }
 
 /// Plain text.

@@ -22,6 +22,7 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+    pub(crate) bytes: Bytes,
 }
 
 impl Reply {
@@ -138,6 +139,7 @@ async fn read(response: http::Response<hyper::body::Incoming>) -> Reply {
     Reply {
         status: head.status.as_u16(),
         headers: head.headers,
-        text: String::from_utf8(bytes.to_vec()).unwrap(),
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        bytes,
     }
 }

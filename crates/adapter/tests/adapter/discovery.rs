@@ -3,6 +3,39 @@ use serde_json::json;
 
 use crate::stage::Stage;
 
+/// As kube-aggregator and client-go ask: the newest shape first, plain documents last.
+#[tokio::test]
+async fn aggregated_discovery_has_the_group() {
+    let (stage, _operator) = Stage::up().await;
+    let caller = stage.through_proxy("system:kube-aggregator").with("X-Remote-Group", "system:masters");
+    let shape = |version: &str| {
+        format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList")
+    };
+    let accept = format!("{},{},application/json", shape("v2"), shape("v2beta1"));
+    let newest = caller.clone().with("Accept", &accept).get("/apis").await;
+    assert_eq!((newest.status, newest.headers["content-type"].to_str().unwrap()), (200, &*shape("v2")));
+    let list = newest.json();
+    assert_eq!(
+        (&list["kind"], &list["apiVersion"]),
+        (&json!("APIGroupDiscoveryList"), &json!("apidiscovery.k8s.io/v2"))
+    );
+    assert_eq!(list["items"][0]["metadata"]["name"], "external.metrics.k8s.io");
+    assert_eq!(
+        list["items"][0]["versions"],
+        json!([{"version": "v1beta1", "freshness": "Current", "resources": [{
+            "resource": "externalmetrics", "singularResource": "", "scope": "Namespaced", "verbs": ["get"],
+            "responseKind": {"group": "external.metrics.k8s.io", "version": "v1beta1", "kind": "ExternalMetricValueList"}}]}])
+    );
+    let tag = newest.headers["etag"].to_str().unwrap();
+    let again = caller.clone().with("Accept", &accept).with("If-None-Match", tag).get("/apis").await;
+    assert_eq!((again.status, again.headers["etag"].to_str().unwrap()), (304, tag));
+
+    let older = caller.clone().with("Accept", &shape("v2beta1")).get("/apis").await;
+    assert_eq!(older.json()["apiVersion"], "apidiscovery.k8s.io/v2beta1");
+    let plain = caller.with("Accept", &format!("application/json,{}", shape("v2"))).get("/apis").await;
+    assert_eq!(plain.json()["kind"], "APIGroupList");
+}
+
 #[tokio::test]
 async fn documents_as_upstreams() {
     let (stage, _operator) = Stage::up().await;
@@ -24,11 +57,6 @@ async fn documents_as_upstreams() {
         json!([{"name": "externalmetrics", "singularName": "", "namespaced": true,
             "kind": "ExternalMetricValueList", "verbs": ["get"]}])
     );
-
-    let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-    assert_eq!(caller.clone().with("Accept", aggregated).get("/apis").await.status, 406);
-    let either = format!("{aggregated},application/json;q=0.9");
-    assert_eq!(caller.clone().with("Accept", &either).get("/apis").await.status, 200);
 
     assert!(caller.get("/version").await.json()["gitVersion"].is_string());
     let v2 = caller.get("/openapi/v2").await;

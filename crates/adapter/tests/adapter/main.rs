@@ -8,6 +8,8 @@ mod authorization;
 mod away;
 mod caller;
 mod discovery;
+mod forms;
+mod limits;
 mod metric;
 mod operator;
 mod ready;

@@ -14,8 +14,8 @@ async fn a_value_byte_for_byte() {
     let reply = stage.hpa().get(&path_of("s0-prometheus")).await;
     assert_eq!((reply.status, reply.text.as_str()), (200, expected));
 
-    // As the HPA controller's client asks, on one HTTP/2 connection.
-    let kept = stage.hpa().with("Accept", "application/vnd.kubernetes.protobuf, */*").keep().await;
+    // On one HTTP/2 connection.
+    let kept = stage.hpa().with("Accept", "application/json, */*").keep().await;
     for _ in 0..3 {
         assert_eq!(kept.get(&path_of("s0-prometheus")).await.text, expected);
     }
@@ -111,9 +111,9 @@ async fn methods_and_types() {
     let caller = stage.hpa();
     assert_eq!(caller.send(Method::POST, &path_of("m")).await.error().0, 405);
     assert_eq!(caller.get(&format!("{}&watch=true", path_of("m"))).await.error().0, 405);
-    let yaml = caller.clone().with("Accept", "application/yaml").get(&path_of("m")).await;
-    let text = "only the following media types are accepted: application/json".to_owned();
-    assert_eq!(yaml.error(), (406, text));
+    let html = caller.clone().with("Accept", "text/html").get(&path_of("m")).await;
+    let text = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    assert_eq!(html.error(), (406, text.to_owned()));
     assert!(stage.script.asked().is_empty());
 }
 
