@@ -141,6 +141,17 @@ async fn workloads_roll_out_after_a_while() {
         stage.server.all::<Pod>("default").iter().filter(|pod| pod.labels()["app"] == app).count()
     };
     assert_eq!((pods("web"), pods("db")), (3, 2));
+    let victim = stage
+        .server
+        .all::<Pod>("default")
+        .iter()
+        .find(|pod| pod.labels()["app"] == "web")
+        .unwrap()
+        .name_any();
+    stage.server.remove::<Pod>("default", &victim).unwrap();
+    assert_eq!(pods("web"), 2);
+    pass(6).await;
+    assert_eq!(pods("web"), 3, "a pod that somebody deletes is replaced");
     stage.server.merge::<Deployment>("default", "web", &json!({"spec": {"replicas": 0}})).unwrap();
     pass(6).await;
     assert_eq!((ready(), pods("web")), (None, 0));

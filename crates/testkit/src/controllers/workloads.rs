@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, fmt::Debug, pin::pin, time::Duration};
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{
+    StreamExt,
+    stream::{self, FuturesUnordered},
+};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     core::v1::Pod,
@@ -60,6 +63,8 @@ pub(super) async fn follow<K: Workload>(client: Client, rollout: Rollout) {
     let all: Api<K> = Api::all(client.clone());
     let changes = watcher(all, watcher::Config::default()).default_backoff().applied_objects();
     let mut changes = pin!(changes);
+    let pods = rollout.pods.then(|| watcher(Api::<Pod>::all(client.clone()), watcher::Config::default()));
+    let mut pods = pin!(stream::iter(pods).flatten().default_backoff());
     let mut due = FuturesUnordered::new();
     let mut waiting: HashSet<Key> = HashSet::new();
     let after = |delay: Duration, key: Key| async move {
@@ -76,6 +81,14 @@ pub(super) async fn follow<K: Workload>(client: Client, rollout: Rollout) {
                     due.push(after(rollout.delay, key));
                 }
             }
+            Some(event) = pods.next() => {
+                // A pod that somebody deletes is replaced.
+                let Ok(watcher::Event::Delete(pod)) = event else { continue };
+                let Some(key) = owner_of::<K>(&pod) else { continue };
+                if waiting.insert(key.clone()) {
+                    due.push(after(rollout.delay, key));
+                }
+            }
             Some(key) = due.next() => {
                 waiting.remove(&key);
                 if let Err(error) = settle::<K>(&client, &key, &rollout).await {
@@ -87,6 +100,12 @@ pub(super) async fn follow<K: Workload>(client: Client, rollout: Rollout) {
             }
         }
     }
+}
+
+/// The workload of this kind that made a pod.
+fn owner_of<K: Workload>(pod: &Pod) -> Option<Key> {
+    let owner = pod.owner_references().iter().find(|owner| owner.kind == K::kind(&()))?;
+    Some((pod.namespace().unwrap_or_default(), owner.name.clone()))
 }
 
 /// The status that the workload is to have.
@@ -113,9 +132,7 @@ async fn settle<K: Workload>(
 ) -> kube::Result<()> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let Some(workload) = api.get_opt(name).await? else { return Ok(()) };
-    if is_settled(&workload) && !rollout.pods {
-        return Ok(());
-    }
+    let settled = is_settled(&workload);
     let workload = serde_json::to_value(&workload).map_err(kube::Error::SerdeError)?;
     let (replicas, mut status) = wanted::<K>(&workload);
     if rollout.pods {
@@ -123,6 +140,9 @@ async fn settle<K: Workload>(
             "uid": workload["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true});
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         roll(&pods, &workload, &owner, usize::try_from(replicas).unwrap_or(0)).await?;
+    }
+    if settled {
+        return Ok(());
     }
     if workload["status"]["conditions"].is_null() && K::kind(&()) == "Deployment" {
         status["conditions"] = json!([{"type": "Available", "status": "True",
