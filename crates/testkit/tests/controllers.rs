@@ -201,6 +201,17 @@ async fn an_autoscaler_follows_its_metric_and_rests_at_zero() {
     let mark = stage.server.mark();
     pass(3600).await;
     assert_eq!(stage.server.writes_since(mark), []);
+    let shown = || {
+        let autoscaler: HorizontalPodAutoscaler = stage.server.read("default", "keda-hpa-so").unwrap();
+        autoscaler.status.and_then(|status| status.current_metrics)
+    };
+    assert!(shown().is_some());
+    stage.deploy(0);
+    pass(16).await;
+    assert_eq!(shown(), None, "at rest no metric is looked at");
+    let mark = stage.server.mark();
+    pass(3600).await;
+    assert_eq!(stage.server.writes_since(mark), []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,8 @@ use keda_core::autoscale::{Measured, Outcome};
 /// The status in the making: the old one, with what this round found.
 pub(super) struct Report {
     status: Value,
-    metrics: Vec<Value>,
+    /// `None`: as they were.
+    metrics: Option<Vec<Value>>,
     rescaled: bool,
     conditions: Vec<Condition>,
 }
@@ -19,7 +20,7 @@ impl Report {
     pub(super) fn on(autoscaler: &HorizontalPodAutoscaler) -> Self {
         let status = serde_json::to_value(&autoscaler.status).unwrap_or_default();
         let status = if status.is_object() { status } else { json!({}) };
-        Self { status, metrics: Vec::new(), rescaled: false, conditions: Vec::new() }
+        Self { status, metrics: None, rescaled: false, conditions: Vec::new() }
     }
 
     /// Whether the autoscaler put its target to zero.
@@ -44,7 +45,8 @@ impl Report {
             self.status["desiredReplicas"] = json!(desired);
         }
         let measured = metrics.iter().zip(&outcome.metrics);
-        self.metrics = measured.map(|(metric, measured)| current(metric, measured.as_ref().ok())).collect();
+        self.metrics =
+            Some(measured.map(|(metric, measured)| current(metric, measured.as_ref().ok())).collect());
     }
 
     /// Notes that the change was made.
@@ -88,13 +90,18 @@ impl Report {
             }
         }
         self.status["conditions"] = json!(conditions);
-        if !self.metrics.is_empty() {
-            self.status["currentMetrics"] = json!(self.metrics);
+        let old = serde_json::to_value(&autoscaler.status).unwrap_or_default();
+        if let Some(metrics) = &self.metrics {
+            // Where none was looked at, none is shown. Null removes what was there.
+            let gone = if old["currentMetrics"].is_null() { None } else { Some(Value::Null) };
+            let shown = if metrics.is_empty() { gone } else { Some(json!(metrics)) };
+            if let Some(shown) = shown {
+                self.status["currentMetrics"] = shown;
+            }
         }
         if self.rescaled {
             self.status["lastScaleTime"] = json!(now);
         }
-        let old = serde_json::to_value(&autoscaler.status).unwrap_or_default();
         (old != self.status).then(|| json!({"status": self.status}))
     }
 }
