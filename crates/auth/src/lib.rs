@@ -19,5 +19,5 @@ mod memory;
 
 pub use env::container_env;
 pub use error::Error;
-pub use resolve::{Resolved, Scope, resolve};
+pub use resolve::{Resolved, Scope, resolve, unsupported};
 pub use tracked::{ReadKey, Tracked};

@@ -144,31 +144,33 @@ async fn find(reference: &AuthenticationRef, scope: &Scope, reader: &dyn Reader)
     }
 }
 
-/// Names the first source that would be needed and is not there: a parameter must never be missing in silence.
+/// A parameter must never be missing in silence.
 fn refuse_unsupported(origin: &ReadKey, spec: &TriggerAuthenticationSpec) -> Result<(), Error> {
+    match unsupported(spec) {
+        Some(source_name) => Err(Error::Unsupported { origin: origin.clone(), source_name }),
+        None => Ok(()),
+    }
+}
+
+/// Names the first source that a spec needs and that is not supported yet.
+pub fn unsupported(spec: &TriggerAuthenticationSpec) -> Option<String> {
     let identity = spec.pod_identity.as_ref().map(|identity| identity.provider.as_str());
-    let identity = identity.filter(|provider| !matches!(*provider, "" | "none"));
-    let source_name = if let Some(provider) = identity {
-        format!("podIdentity provider {provider}")
-    } else {
-        let sources = [
-            ("filePath", spec.file_path.as_ref().is_some_and(|path| !path.is_empty())),
-            ("hashiCorpVault", spec.hashi_corp_vault.is_some()),
-            ("azureKeyVault", spec.azure_key_vault.is_some()),
-            ("gcpSecretManager", spec.gcp_secret_manager.is_some()),
-            ("awsSecretManager", spec.aws_secret_manager.is_some()),
-            (
-                "boundServiceAccountToken",
-                spec.bound_service_account_token.as_ref().is_some_and(|l| !l.is_empty()),
-            ),
-            ("oauth2", spec.oauth2.is_some()),
-        ];
-        match sources.into_iter().find(|(_, used)| *used) {
-            Some((name, _)) => name.to_owned(),
-            None => return Ok(()),
-        }
-    };
-    Err(Error::Unsupported { origin: origin.clone(), source_name })
+    if let Some(provider) = identity.filter(|provider| !matches!(*provider, "" | "none")) {
+        return Some(format!("podIdentity provider {provider}"));
+    }
+    let sources = [
+        ("filePath", spec.file_path.as_ref().is_some_and(|path| !path.is_empty())),
+        ("hashiCorpVault", spec.hashi_corp_vault.is_some()),
+        ("azureKeyVault", spec.azure_key_vault.is_some()),
+        ("gcpSecretManager", spec.gcp_secret_manager.is_some()),
+        ("awsSecretManager", spec.aws_secret_manager.is_some()),
+        (
+            "boundServiceAccountToken",
+            spec.bound_service_account_token.as_ref().is_some_and(|list| !list.is_empty()),
+        ),
+        ("oauth2", spec.oauth2.is_some()),
+    ];
+    sources.into_iter().find(|(_, used)| *used).map(|(name, _)| name.to_owned())
 }
 
 async fn pod_template(scope: &Scope, reader: &dyn Reader) -> Result<Option<PodTemplateSpec>, Error> {

@@ -17,5 +17,6 @@ pub mod invariants;
 pub mod metric;
 pub mod names;
 pub mod pause;
+pub mod refusal;
 pub mod status;
 pub mod triggers;

@@ -143,6 +143,13 @@ impl MetricSpec {
         }
     }
 
+    /// How the HPA compares the metric with its target.
+    pub fn target_type(&self) -> TargetType {
+        match self {
+            Self::External { target_type, .. } | Self::Resource { target_type, .. } => *target_type,
+        }
+    }
+
     /// The target, as a quantity; a utilization in percent.
     pub fn target(&self) -> &Quantity {
         match self {

@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{adapter, crds, demo, operator, schema};
+use crate::{adapter, crds, demo, lint, operator, schema};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -31,6 +31,8 @@ enum Command {
     Adapter(adapter::Flags),
     /// Print the custom resource definitions, ready for kubectl apply.
     Crds(crds::Flags),
+    /// Check manifests without a cluster: schema, admission rules, every trigger.
+    Lint(lint::Flags),
     /// Print the parameters of every trigger type, or schemas for editors.
     Schema(schema::Flags),
     /// Watch a workload go from zero to N and back, on an embedded cluster.
@@ -44,6 +46,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         Command::Operator(flags) => operator::run(flags),
         Command::Adapter(flags) => adapter::run(flags),
         Command::Crds(flags) => crds::run(&flags),
+        Command::Lint(flags) => lint::run(&flags),
         Command::Schema(flags) => schema::run(&flags),
         Command::Demo(flags) => demo::run(flags),
     }

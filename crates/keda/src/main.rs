@@ -6,6 +6,7 @@ mod crds;
 mod demo;
 mod environment;
 mod kubernetes;
+mod lint;
 mod logging;
 mod operator;
 mod probes;

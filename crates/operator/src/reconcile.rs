@@ -14,7 +14,7 @@ mod triggers;
 use std::{fmt, sync::Arc};
 
 use keda_api::{Condition, ConditionStatus, keys};
-use keda_core::{bounds::Bounds, conditions, decide::HpaRange, pause::Annotations};
+use keda_core::{bounds::Bounds, conditions, decide::HpaRange, pause::Annotations, refusal};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
@@ -37,7 +37,7 @@ pub(crate) struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.error)
+        f.write_str(&refusal::message(self.what, &self.error))
     }
 }
 
@@ -57,10 +57,6 @@ impl Failure {
 
 const CHECK_FAILED: &str = "ScaledObjectCheckFailed";
 const READY: &str = "ScaledObjectReady";
-const BAD_TARGET: &str = "ScaledObject doesn't have correct scaleTargetRef specification";
-const BAD_BOUNDS: &str = "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification";
-const BAD_TRIGGERS: &str = "ScaledObject doesn't have correct triggers specification";
-const BAD_HPA: &str = "failed to ensure HPA is correctly created for ScaledObject";
 
 /// How a reconcile ended, for the task that decides on the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,14 +116,14 @@ impl Object {
     async fn prepare(&mut self) -> Result<Outcome, Failure> {
         self.ensure_metadata().await?;
         let annotations = Annotations::parse(self.object.metadata.annotations.as_ref())
-            .map_err(|error| Failure::new("failed to scale target to paused replica count", error))?;
+            .map_err(|error| Failure::new(refusal::PAUSE, error))?;
         if annotations.full {
             self.pause_whole(&annotations).await?;
             return Ok(Outcome::Paused);
         }
         self.note_pause(&annotations);
         let target = self.resolve_target().await?;
-        let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(BAD_BOUNDS, error))?;
+        let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(refusal::BOUNDS, error))?;
         self.check_triggers()?;
         self.refuse_unsupported()?;
         let triggers = self.build_triggers(&target).await?;
@@ -139,16 +135,9 @@ impl Object {
 
     /// What a ScaledObject may ask for and this version cannot do: said, never silently left out.
     fn refuse_unsupported(&mut self) -> Result<(), Failure> {
-        let advanced = self.object.spec.advanced.as_ref();
-        if advanced.is_some_and(|advanced| advanced.scaling_modifiers.is_some()) {
-            let text =
-                "spec.advanced.scalingModifiers is not supported yet by this version of keda-rs, remove it";
-            return Err(Failure::new(BAD_TRIGGERS, text));
-        }
-        if self.object.spec.fallback.is_some() {
-            // Without its fallback an object is still safe: while a trigger fails nothing is scaled.
-            let text = "spec.fallback is not supported yet by this version of keda-rs: while a trigger fails, \
-                        replicas stay as they are";
+        let spec = &self.object.spec;
+        refusal::unsupported(spec).map_err(|text| Failure::new(refusal::TRIGGERS, text))?;
+        if let Some(text) = refusal::without_effect(spec) {
             self.announce(Notice::warning("KEDAScalerInfo", text));
         }
         Ok(())

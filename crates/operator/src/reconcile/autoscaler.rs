@@ -1,13 +1,13 @@
 //! The HPA: created, changed and deleted by difference (core.md §2.6).
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use keda_core::{bounds::Bounds, decide::HpaRange, hpa, metric::MetricSpec, names};
+use keda_core::{bounds::Bounds, decide::HpaRange, hpa, metric::MetricSpec, names, refusal};
 use kube::{
     Api,
     api::{DeleteParams, PostParams},
 };
 
-use super::{BAD_HPA, Failure};
+use super::Failure;
 use crate::{
     cluster::{Target, is_conflict, is_not_found, retry},
     index::ObjectKey,
@@ -26,10 +26,10 @@ impl Object {
         range: HpaRange,
     ) -> Result<(), Failure> {
         let specs = triggers.specs();
-        let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(BAD_HPA, error))?;
+        let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(refusal::HPA, error))?;
         let mut desired =
             hpa::desired(&self.object, &target.gvkr, &specs, &self.controller.options().version)
-                .map_err(|error| Failure::new(BAD_HPA, error))?;
+                .map_err(|error| Failure::new(refusal::HPA, error))?;
         let name = names::hpa_name(&self.object);
         if let Some(old) = self.status.wanted.hpa_name.clone().filter(|old| !old.is_empty() && *old != name) {
             self.delete_autoscaler_named(&old).await?;
@@ -65,9 +65,9 @@ impl Object {
             }
             Err(error) if is_conflict(&error) => {
                 let name = desired.metadata.name.clone().unwrap_or_default();
-                api.get(&name).await.map(Some).map_err(|error| Failure::api(BAD_HPA, &error))
+                api.get(&name).await.map(Some).map_err(|error| Failure::api(refusal::HPA, &error))
             }
-            Err(error) => Err(Failure::api(BAD_HPA, &error)),
+            Err(error) => Err(Failure::api(refusal::HPA, &error)),
         }
     }
 
@@ -114,7 +114,7 @@ impl Object {
                 self.controller.autoscaler_removed(&ObjectKey::new(&self.handle.key.namespace, &name));
                 Ok(())
             }
-            Err(error) => Err(Failure::api(BAD_HPA, &error)),
+            Err(error) => Err(Failure::api(refusal::HPA, &error)),
         }
     }
 
@@ -134,7 +134,7 @@ impl Object {
         match retry(async || api.delete(name, &DeleteParams::default()).await).await {
             Ok(_) => Ok(()),
             Err(error) if is_not_found(&error) => Ok(()),
-            Err(error) => Err(Failure::api(BAD_HPA, &error)),
+            Err(error) => Err(Failure::api(refusal::HPA, &error)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Pausing by annotation (core.md §2.4).
 
 use keda_api::{Condition, ConditionStatus};
-use keda_core::{conditions, pause::Annotations};
+use keda_core::{conditions, pause::Annotations, refusal};
 
 use super::Failure;
 use crate::{cluster::is_not_found, events::Notice, object::Object};
@@ -10,7 +10,6 @@ const PAUSED: &str = "ScaledObjectPaused";
 const UNPAUSED: &str = "ScaledObjectUnpaused";
 const PAUSED_TEXT: &str = "ScaledObject is paused";
 const UNPAUSED_TEXT: &str = "pause annotation removed for ScaledObject";
-const BAD_PAUSE: &str = "failed to scale target to paused replica count";
 
 impl Object {
     /// Full pause: no polling, no HPA, and the target at the replicas that the annotation asks for, if it does.
@@ -31,11 +30,11 @@ impl Object {
                 Ok(()) => {}
                 Err(error) if is_not_found(&error) => {
                     return Err(Failure::new(
-                        BAD_PAUSE,
+                        refusal::PAUSE,
                         format!("{}/{} not found", target.namespace, target.name),
                     ));
                 }
-                Err(error) => return Err(Failure::api(BAD_PAUSE, &error)),
+                Err(error) => return Err(Failure::api(refusal::PAUSE, &error)),
             }
         }
         self.status.wanted.paused_replica_count = annotations.paused_replicas;

@@ -1,9 +1,9 @@
 //! Which workload an object scales, and whether it can be scaled (core.md §2.5).
 
 use keda_api::GroupVersionKindResource;
-use keda_core::names;
+use keda_core::{names, refusal};
 
-use super::{BAD_TARGET, Failure};
+use super::Failure;
 use crate::{
     cluster::{self, Target, is_not_found},
     events::Notice,
@@ -39,7 +39,7 @@ impl Object {
         let reference = &self.object.spec.scale_target_ref;
         if reference.name.is_empty() {
             return Err(Failure::new(
-                BAD_TARGET,
+                refusal::TARGET,
                 "scaleTargetRef.name is empty, give the name of the workload to scale",
             ));
         }
@@ -54,7 +54,7 @@ impl Object {
                 Ok(gvkr) => gvkr,
                 Err(error) => {
                     self.announce(Notice::warning("ScaledObjectUpdateFailed", error.to_string()));
-                    return Err(Failure::new(BAD_TARGET, error));
+                    return Err(Failure::new(refusal::TARGET, error));
                 }
             };
         Ok(Target { gvkr, namespace: self.handle.key.namespace.clone(), name })
@@ -72,7 +72,7 @@ impl Object {
             Err(error) => error,
         };
         if !is_not_found(&error) {
-            return Err(Failure::api(BAD_TARGET, &error));
+            return Err(Failure::api(refusal::TARGET, &error));
         }
         let exists = matches!(controller.cluster().object(target).await, Ok(Some(_)));
         if !exists && let Some(workload) = workload {
@@ -87,6 +87,6 @@ impl Object {
         } else {
             "create it, or correct scaleTargetRef"
         };
-        Err(Failure::new(BAD_TARGET, format!("{what}: {named}: {}; {hint}", cluster::words(&error))))
+        Err(Failure::new(refusal::TARGET, format!("{what}: {named}: {}; {hint}", cluster::words(&error))))
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use keda_api::{ScaleTrigger, ScaledObject};
-use keda_core::triggers;
+use keda_core::{refusal, triggers};
 use keda_scaler::{Context, NoticeKind, Parameters, Parsed};
 
-use super::{BAD_HPA, BAD_TRIGGERS, Failure, authentication::Credentials};
+use super::{Failure, authentication::Credentials};
 use crate::{
     cluster::Target,
     events::Notice,
@@ -31,7 +31,7 @@ impl Object {
     /// What holds for triggers of any type (core.md §1.8, row triggers; upstream's texts).
     pub(super) fn check_triggers(&mut self) -> Result<(), Failure> {
         let triggers = &self.object.spec.triggers;
-        triggers::check(triggers).map_err(|error| Failure::new(BAD_TRIGGERS, error))?;
+        triggers::check(triggers).map_err(|error| Failure::new(refusal::TRIGGERS, error))?;
         self.status.wanted.triggers_types = Some(triggers::types(triggers));
         self.status.wanted.authentications_types = Some(triggers::authentications(triggers));
         Ok(())
@@ -59,7 +59,7 @@ impl Object {
                         error = fault.text,
                         "error building a trigger"
                     );
-                    faults.push(format!("trigger {index} ({}): {}", trigger.r#type, fault.text));
+                    faults.push(refusal::trigger(index, &trigger.r#type, &fault.text));
                     temporary |= fault.temporary;
                 }
             }
@@ -69,7 +69,7 @@ impl Object {
         }
         let text = faults.join("\n");
         self.announce(Notice::warning("KEDAScalerFailed", text.clone()));
-        Err(Failure { what: BAD_HPA, error: text, temporary })
+        Err(Failure { what: refusal::HPA, error: text, temporary })
     }
 
     async fn build_trigger(
@@ -83,7 +83,7 @@ impl Object {
         let resolved = credentials.resolve(trigger.authentication_ref.as_ref()).await?;
         let env = if registry.needs_env(&trigger.r#type, &trigger.metadata) {
             credentials.container_env().await.map_err(|mut fault| {
-                fault.text.insert_str(0, "error resolving secrets for ScaleTarget: ");
+                fault.text.insert_str(0, refusal::ENVIRONMENT);
                 fault
             })?
         } else {

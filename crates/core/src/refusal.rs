@@ -1,0 +1,50 @@
+//! Why a ScaledObject is refused, in one wording: the Ready condition, the event and `keda lint` say the same.
+//!
+//! The first part of a message says which check refused the object (`controllers/keda/scaledobject_controller.go`), the
+//! second what is wrong.
+
+use keda_api::ScaledObjectSpec;
+
+/// The target does not exist, or cannot be scaled.
+pub const TARGET: &str = "ScaledObject doesn't have correct scaleTargetRef specification";
+/// The replica counts contradict each other.
+pub const BOUNDS: &str = "ScaledObject doesn't have correct Idle/Min/Max Replica Counts specification";
+/// The list of triggers is wrong, whatever their types.
+pub const TRIGGERS: &str = "ScaledObject doesn't have correct triggers specification";
+/// A trigger cannot be built, or the HPA cannot be as the triggers want it.
+pub const HPA: &str = "failed to ensure HPA is correctly created for ScaledObject";
+/// The pause annotation cannot be read, or followed.
+pub const PAUSE: &str = "failed to scale target to paused replica count";
+/// What is said before the reason why `…FromEnv` cannot be resolved.
+pub const ENVIRONMENT: &str = "error resolving secrets for ScaleTarget: ";
+
+/// `<which check>: <what>`.
+pub fn message(check: &str, what: impl std::fmt::Display) -> String {
+    format!("{check}: {what}")
+}
+
+/// One trigger's fault among those of its object.
+pub fn trigger(index: usize, trigger_type: &str, fault: impl std::fmt::Display) -> String {
+    format!("trigger {index} ({trigger_type}): {fault}")
+}
+
+/// What a valid spec may ask for and this version cannot do.
+///
+/// # Errors
+/// The object cannot be scaled as asked, and is not scaled at all.
+pub fn unsupported(spec: &ScaledObjectSpec) -> Result<(), &'static str> {
+    match spec.advanced.as_ref().is_some_and(|advanced| advanced.scaling_modifiers.is_some()) {
+        true => {
+            Err("spec.advanced.scalingModifiers is not supported yet by this version of keda-rs, remove it")
+        }
+        false => Ok(()),
+    }
+}
+
+/// What a valid spec asks for and does not get, while the object is scaled all the same: said as a warning.
+pub fn without_effect(spec: &ScaledObjectSpec) -> Option<&'static str> {
+    // Without its fallback an object is still safe: while a trigger fails nothing is scaled.
+    spec.fallback.is_some().then_some(
+        "spec.fallback is not supported yet by this version of keda-rs: while a trigger fails, replicas stay as they are",
+    )
+}
