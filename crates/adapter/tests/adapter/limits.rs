@@ -85,8 +85,8 @@ async fn ten_thousand_metrics_take_little() {
         assert_eq!(kept.get(&path_of(&name(number))).await.status, 200);
     }
     let grown = resident().saturating_sub(before);
-    // Other tests run in this process too: what is looked for is a hundred kilobytes a metric, not one.
-    assert!(grown < 200 * 1024 * 1024, "{grown} bytes");
+    // Three kilobytes a metric, with all that other tests in this process take meanwhile.
+    assert!(grown < 32 * 1024 * 1024, "{grown} bytes");
     drop(operator);
     for number in [0, NAMES / 2, NAMES - 1] {
         assert_eq!(
