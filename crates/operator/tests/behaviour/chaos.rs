@@ -115,7 +115,7 @@ async fn chaos(seed: u64) {
         world.apply(&subject.object()).await.unwrap();
     }
     // Even seeds are rough: every other request fails.
-    let rate = if seed % 2 == 0 { 0.15 } else { 0.04 };
+    let rate = if seed.is_multiple_of(2) { 0.15 } else { 0.04 };
     let rates = Rates {
         conflict: rate,
         too_many_requests: rate,
@@ -224,7 +224,5 @@ async fn chaos_ends_well() {
     if let Ok(seed) = std::env::var("CHAOS_SEED") {
         return chaos(seed.parse().expect("CHAOS_SEED is a number")).await;
     }
-    for seed in 1..=2 {
-        chaos(seed).await;
-    }
+    chaos(2).await;
 }
