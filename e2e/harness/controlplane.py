@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from . import pki
-from .state import E2E, ROOT, Failure, State, executable
+from .state import E2E, ROOT, Failure, State, executable, is_free
 
 AUDIT_POLICY = """\
 apiVersion: audit.k8s.io/v1
@@ -78,6 +78,7 @@ def start_etcd(state: State) -> None:
 def start_apiserver(state: State) -> None:
     keys = state / "pki"
     (state / "audit-policy.yaml").write_text(AUDIT_POLICY)
+    state.wait("the API server's port free", lambda: is_free(state.port("apiserver")))
     state.start("apiserver", [
         executable("kube-apiserver"), "--etcd-servers", f"http://{state.address('etcd')}",
         "--bind-address", "127.0.0.1", "--secure-port", state.port("apiserver"),

@@ -58,6 +58,17 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
+def is_free(port: int) -> bool:
+    """Whether a server could listen there: a killed one holds its port until its last thread is gone."""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 def started_at(pid: int) -> str | None:
     """The kernel's start time of a process, which with the pid names it for good; None when it is gone."""
     try:
