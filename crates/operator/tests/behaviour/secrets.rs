@@ -1,24 +1,23 @@
 //! Credentials are used, and shown nowhere: not in events, conditions, logs, metrics or errors.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{cell::RefCell, io, sync::Once, time::Duration};
 
 use keda_testkit::source::Answer;
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::harness::{Setup, World, deployment, prometheus, scaled_object};
 
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged by this thread since it [listens](listen). A test's runtime has one thread, so this is what the test logged.
+    static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Writes to [`LINES`].
+struct Lines;
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.iter_mut().for_each(|lines| lines.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -27,12 +26,21 @@ impl io::Write for Lines {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+/// Keeps what is logged, of every level.
+///
+/// For the whole process: with a subscriber for this thread alone, a log statement that another test reaches first stays
+/// switched off for good (tracing-core asks that thread, which has no subscriber).
+fn listen() {
+    static ONCE: Once = Once::new();
+    LINES.set(Some(Vec::new()));
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(|| Lines)
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).expect("nobody else listens");
+    });
 }
 
 const TOKEN: &str = "hunter2-bearer";
@@ -41,15 +49,7 @@ const KEY: &str = "key-in-the-query";
 
 #[tokio::test(start_paused = true)]
 async fn credentials_are_used_and_shown_nowhere() {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(lines.clone())
-        .finish();
-    // The runtime has one thread, so this holds for every task of the test.
-    let _logging = tracing::subscriber::set_default(subscriber);
-
+    listen();
     let mut world = World::new(Setup::default());
     world.start_operator().await;
     world
@@ -98,7 +98,7 @@ async fn credentials_are_used_and_shown_nowhere() {
     let _refused = world.metrics().get("default", "bearer", "s0-prometheus").await.unwrap_err();
     world.finish().await;
 
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(LINES.take().unwrap()).unwrap();
     assert!(log.contains("status: 401"), "the failure is logged");
     let mut shown = vec![("log", log), ("metrics", world.registry.render())];
     shown.push(("history", world.seen(|history| history.timeline())));
