@@ -143,8 +143,10 @@ def install_crds(state: State) -> None:
         kubectl(state, "apply", "-f", str(ROOT / "deploy/crds"))
     else:
         return
-    kubectl(state, "wait", "--for=condition=Established", "--timeout=30s", "crd",
-            "scaledobjects.keda.sh", "triggerauthentications.keda.sh")
+    # `kubectl wait` itself fails on a definition that is too new to have conditions: it is asked again.
+    state.wait("the custom resources", lambda: kubectl(
+        state, "wait", "--for=condition=Established", "--timeout=30s", "crd",
+        "scaledobjects.keda.sh", "triggerauthentications.keda.sh"))
 
 
 def up(state: State) -> None:
