@@ -126,6 +126,8 @@ def test_metrics_api(space, state):
     space.load(12.3456)
     space.scaled_object()
     space.wait_ready()
+    # Prometheus has scraped the load once the object is active; before that the answer is an honest 0.
+    space.wait_condition("Active", "True")
     answer = space.raw_metric("s0-prometheus", "app")
     assert answer["kind"] == "ExternalMetricValueList"
     assert answer["apiVersion"] == "external.metrics.k8s.io/v1beta1"
