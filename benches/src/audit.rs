@@ -34,6 +34,15 @@ pub(crate) struct Requests {
     pub(crate) reads: Counts,
 }
 
+impl Requests {
+    /// Writes of objects that matter: leases and reviews do not.
+    pub(crate) fn changes(&self) -> u64 {
+        let ends = ["leases", "subjectaccessreviews", "tokenreviews", "serviceaccounts/token"];
+        let counted = self.writes.values().flatten();
+        counted.filter(|(what, _)| !ends.iter().any(|end| what.ends_with(end))).map(|(_, count)| count).sum()
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {

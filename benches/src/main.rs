@@ -14,13 +14,16 @@ mod source;
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use tokio::time::Instant;
 
 use crate::{
     audit::Audit, control_plane::ControlPlane, objects::Fleet, process::Keda, report::Report, source::Source,
 };
+
+/// They are at rest when nobody has written an object for this long.
+const SETTLED: Duration = Duration::from_secs(35);
 
 /// Measures N ScaledObjects on a real control plane over loopback.
 #[derive(Debug, Parser)]
@@ -115,12 +118,20 @@ async fn measure(options: &Options, control_plane: &ControlPlane, keda: &std::pa
         writes: audit.since(mark)?.writes,
     };
 
-    // At rest: nothing changes. The first interval is left out: HPAs and conditions settle in it.
+    // At rest: nothing changes. Until then HPAs get their first conditions, as fast as their controller may ask.
     say(format_args!("all Ready after {:.1} s; they settle", born.seconds));
-    tokio::time::sleep(
-        Duration::from_secs(options.interval.unsigned_abs().into()).max(Duration::from_secs(60)),
-    )
-    .await;
+    let mark = audit.mark()?;
+    let began = Instant::now();
+    loop {
+        let mark = audit.mark()?;
+        tokio::time::sleep(SETTLED).await;
+        if audit.since(mark)?.changes() == 0 {
+            break;
+        }
+        ensure!(began.elapsed() < Duration::from_secs(600), "objects are still written ten minutes later");
+    }
+    let settling =
+        report::Settling { seconds: began.elapsed().as_secs_f64(), writes: audit.since(mark)?.writes };
     say(format_args!("at rest for {} s", options.steady));
     let mark = audit.mark()?;
     let before = (operator.usage()?, adapter.usage()?, source.requests());
@@ -162,6 +173,7 @@ async fn measure(options: &Options, control_plane: &ControlPlane, keda: &std::pa
         interval_seconds: options.interval,
         create_seconds: created.as_secs_f64(),
         born,
+        settling,
         at_rest,
         reads_at_rest: counted.reads,
         restarted,

@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) create_seconds: f64,
     /// From the first creation until all were Ready with HPAs.
     pub(crate) born: Phase,
+    /// From then until nobody wrote any more.
+    pub(crate) settling: Settling,
     /// While nothing changed.
     pub(crate) at_rest: Phase,
     /// The reads of KEDA's accounts while nothing changed.
@@ -42,6 +44,15 @@ pub(crate) struct Phase {
     pub(crate) writes: Counts,
 }
 
+/// The time between birth and rest.
+#[derive(Debug, Serialize)]
+pub(crate) struct Settling {
+    /// How long it was.
+    pub(crate) seconds: f64,
+    /// Writes at the API server, by user.
+    pub(crate) writes: Counts,
+}
+
 /// A restart of the operator.
 #[derive(Debug, Serialize)]
 pub(crate) struct Restart {
@@ -63,6 +74,8 @@ impl Report {
             self.born.seconds, self.create_seconds
         )?;
         self.born.print(out)?;
+        writeln!(out, "  settled within           {:8.0} s", self.settling.seconds)?;
+        print_counts(out, "writes", &self.settling.writes, None)?;
         writeln!(out, "  at rest for              {:8.0} s", self.at_rest.seconds)?;
         self.at_rest.print(out)?;
         print_counts(out, "reads", &self.reads_at_rest, Some(self.at_rest.seconds))?;
