@@ -52,6 +52,13 @@ pub(crate) fn check(files: &[File], root: &Path) -> Result<()> {
     bail!("stale: {}; run `cargo xtask generate` and commit", stale.join(", "))
 }
 
+/// The paths of what is committed in a folder of the workspace, for tests that nothing outlives its origin.
+#[cfg(test)]
+pub(crate) fn files_in(root: &Path, folder: &str) -> std::collections::BTreeSet<String> {
+    let entries = std::fs::read_dir(root.join(folder)).unwrap();
+    entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().display())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

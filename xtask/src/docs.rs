@@ -70,9 +70,6 @@ mod tests {
     fn no_page_outlives_its_trigger() {
         let root = committed::root().unwrap();
         let rendered: BTreeSet<String> = render(root).unwrap().into_iter().map(|file| file.path).collect();
-        let committed = std::fs::read_dir(root.join(FOLDER)).unwrap();
-        let committed: BTreeSet<String> =
-            committed.map(|entry| format!("{FOLDER}/{}", entry.unwrap().file_name().display())).collect();
-        assert_eq!(committed, rendered);
+        assert_eq!(committed::files_in(root, FOLDER), rendered);
     }
 }

@@ -92,9 +92,8 @@ fn any(port: u16) -> SocketAddr {
 /// This process among its replicas: host name and a part that no other process has.
 pub(crate) fn identity() -> String {
     use std::hash::{BuildHasher, Hasher};
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "keda".to_owned());
     let unique = std::collections::hash_map::RandomState::new().build_hasher().finish();
-    format!("{}_{unique:016x}", host.trim())
+    format!("{}_{unique:016x}", keda_operator::host_name())
 }
 
 #[cfg(test)]

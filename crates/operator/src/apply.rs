@@ -31,14 +31,8 @@ impl Object {
         self.settle_autoscaler(target, &decision).await;
         let mut failed = None;
         if decision.action.change().is_some() {
-            match self.scale(target, situation).await {
-                Ok(carried_out) => decision = carried_out,
-                Err(error) => {
-                    // What was tried last: `/scale` may have shown other replicas than the watch.
-                    decision = decide(situation);
-                    failed = Some(cluster::words(&error));
-                }
-            }
+            let scaled = self.scale(target, situation, &mut decision).await;
+            failed = scaled.err().map(|error| cluster::words(&error));
         }
         self.announce_scaling(target, &decision, failed.as_deref());
         if failed.is_none() {
@@ -75,37 +69,41 @@ impl Object {
         }
     }
 
-    /// Reads `/scale`, decides again on what it shows, writes it. The write carries the version that was read.
-    async fn scale(&self, target: &Target, situation: &mut Situation<'_>) -> Result<Decision, kube::Error> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let mut scale = self.controller.cluster().scale(target).await?;
-            situation.current = Ok(scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0));
-            let decision = decide(situation);
-            let Some((_, replicas)) = decision.action.change() else { return Ok(decision) };
-            scale.spec = Some(ScaleSpec { replicas: Some(replicas) });
-            match self.controller.cluster().replace_scale(target, &scale).await {
-                Ok(_) => {
-                    self.note_replicas(target, replicas);
-                    return Ok(decision);
-                }
-                Err(error) if is_conflict(&error) && attempt < SCALE_ATTEMPTS => {}
-                Err(error) => return Err(error),
-            }
-        }
+    /// Decides again on what `/scale` shows, which may differ from what the watch knew, and carries that out.
+    /// `decision` is then the one that was tried last.
+    async fn scale(
+        &self,
+        target: &Target,
+        situation: &mut Situation<'_>,
+        decision: &mut Decision,
+    ) -> Result<(), kube::Error> {
+        self.rescale(target, |current| {
+            situation.current = Ok(current);
+            *decision = decide(situation);
+            decision.action.change().map(|(_, replicas)| replicas)
+        })
+        .await
     }
 
     /// Sets the replicas whatever they are now: for a pause and a restore.
     pub(crate) async fn set_replicas(&self, target: &Target, replicas: i32) -> Result<(), kube::Error> {
+        self.rescale(target, |current| (current != replicas).then_some(replicas)).await
+    }
+
+    /// Reads `/scale`, asks what the replicas should be, writes them. The write carries the version that was read; on a
+    /// conflict everything is asked anew.
+    async fn rescale(
+        &self,
+        target: &Target,
+        mut wanted: impl FnMut(i32) -> Option<i32>,
+    ) -> Result<(), kube::Error> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let mut scale = self.controller.cluster().scale(target).await?;
             // Zero is left out of a Scale.
-            if scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0) == replicas {
-                return Ok(());
-            }
+            let current = scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+            let Some(replicas) = wanted(current) else { return Ok(()) };
             scale.spec = Some(ScaleSpec { replicas: Some(replicas) });
             match self.controller.cluster().replace_scale(target, &scale).await {
                 Ok(_) => {

@@ -190,7 +190,8 @@ fn cut(mut note: String) -> String {
 }
 
 /// The host's name, which in a pod is the pod's.
-pub(crate) fn host_name() -> String {
+#[must_use]
+pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "keda".to_owned(), |name| name.trim().to_owned())
 }

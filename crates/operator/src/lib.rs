@@ -28,6 +28,7 @@ mod watch;
 
 pub use certificates::Rotation;
 pub use controller::{Controller, Decided, Dependencies, Scope};
+pub use events::host_name;
 pub use health::Health;
 pub use index::ObjectKey;
 pub use instrument::Instrument;
