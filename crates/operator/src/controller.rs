@@ -21,6 +21,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    authentications::{self, AuthenticationKey, AuthenticationKind, Authentications},
     cluster::Cluster,
     events::{self, Notice, Recorder, Writer},
     index::{Index, ObjectKey, WorkloadKey},
@@ -72,6 +73,7 @@ pub struct Controller {
     decisions: Option<mpsc::UnboundedSender<Decided>>,
     cluster: Cluster,
     index: Index,
+    authentications: Authentications,
     recorder: Recorder,
     writer: std::sync::Mutex<Option<Writer>>,
     reconciles: Semaphore,
@@ -92,6 +94,13 @@ pub struct Scope {
     pub cluster_object_namespace: Option<String>,
 }
 
+impl Scope {
+    /// Whether this operator may see only some of the objects that refer to an authentication of this kind.
+    pub(crate) fn is_partial(&self, kind: AuthenticationKind) -> bool {
+        self.label_selector.is_some() || (kind == AuthenticationKind::Cluster && !self.namespaces.is_empty())
+    }
+}
+
 impl Controller {
     /// A controller that has not started yet.
     #[must_use]
@@ -108,6 +117,7 @@ impl Controller {
             decisions,
             cluster: Cluster::new(client),
             index: Index::default(),
+            authentications: Authentications::default(),
             recorder,
             writer: std::sync::Mutex::new(Some(writer)),
             tasks: TaskTracker::new(),
@@ -124,6 +134,13 @@ impl Controller {
             self.tasks.spawn(async move { shutdown.run_until_cancelled_owned(writer.run()).await });
         }
         watch::start(self, shutdown).await;
+        // Not before: until everything has been listed, whoever refers to an authentication may be missing.
+        let controller = Arc::clone(self);
+        let shutdown = shutdown.clone();
+        self.tasks.spawn(async move {
+            let work = controller.authentications.work(&controller);
+            shutdown.run_until_cancelled(work).await;
+        });
     }
 
     /// Waits until every task has ended, after the shutdown.
@@ -224,15 +241,23 @@ impl Controller {
         let uid = object.uid().unwrap_or_default();
         object.metadata.managed_fields = None;
         let object = Arc::new(object);
+        let mut referred = authentications::referred(&object);
         if let Some(handle) = self.index.object(&key) {
+            let before = Arc::clone(&handle.inbox.borrow().object);
             if handle.uid == uid {
+                if before.metadata.generation != object.metadata.generation {
+                    referred.append(&mut authentications::referred(&before));
+                    self.authentications.mark(referred);
+                }
                 handle.update(object);
                 return;
             }
+            referred.append(&mut authentications::referred(&before));
             handle.end();
         }
         let handle = Arc::new(ObjectHandle::new(key, uid, object));
         self.index.insert_object(Arc::clone(&handle));
+        self.authentications.mark(referred);
         self.metrics.resources("scaled_object", &handle.key.namespace, 1);
         let supervised = Arc::clone(self).supervise(handle);
         let shutdown = shutdown.clone();
@@ -241,6 +266,7 @@ impl Controller {
 
     pub(crate) fn object_removed(&self, key: &ObjectKey) {
         if let Some(handle) = self.index.remove_object(key) {
+            self.authentications.mark(authentications::referred(&handle.inbox.borrow().object));
             handle.end();
         }
     }
@@ -299,18 +325,27 @@ impl Controller {
         }
     }
 
+    pub(crate) fn authentication_applied(
+        &self,
+        kind: AuthenticationKind,
+        object: &authentications::Watched,
+        found: bool,
+    ) {
+        if self.authentications.applied(self, kind, object, found) {
+            self.authentication_changed(&(kind, ObjectKey::of(object)));
+        }
+    }
+
+    pub(crate) fn authentication_removed(&self, key: &AuthenticationKey) {
+        self.authentications.removed(self, key);
+        self.authentication_changed(key);
+    }
+
     /// A TriggerAuthentication was created, changed or deleted: whoever refers to it resolves it again.
-    pub(crate) fn authentication_changed(&self, kind: &str, key: &ObjectKey) {
-        let clustered = kind == "ClusterTriggerAuthentication";
-        let affected = self.index.objects_where(|handle| {
-            (clustered || handle.key.namespace == key.namespace)
-                && handle.inbox.borrow().object.spec.triggers.iter().any(|trigger| {
-                    trigger.authentication_ref.as_ref().is_some_and(|reference| {
-                        let wanted = reference.kind.as_deref().filter(|kind| !kind.is_empty());
-                        reference.name == key.name && wanted.unwrap_or("TriggerAuthentication") == kind
-                    })
-                })
-        });
+    fn authentication_changed(&self, key: &AuthenticationKey) {
+        let affected = self
+            .index
+            .objects_where(|handle| authentications::referred(&handle.inbox.borrow().object).contains(key));
         for handle in affected {
             handle.nudge();
         }
@@ -350,8 +385,7 @@ impl Controller {
         self.recorder.publish(events::reference(object.as_ref()), notice);
         let mut status = Ledger::new(&object);
         status.set(conditions::check_failed(&message));
-        let ObjectKey { namespace, name } = &handle.key;
-        if let Err(error) = status.flush(&self.cluster, namespace, name).await {
+        if let Err(error) = status.flush(&self.cluster, &handle.key, &handle.uid).await {
             tracing::error!(logger = "scale_handler", object = %handle.key, error = %error, "failed to write the status");
         }
     }

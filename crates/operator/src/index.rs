@@ -4,7 +4,7 @@
 //! object's task and by the metrics service. Nothing here blocks for longer than a map lookup.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -13,7 +13,10 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::{Condition, GroupVersionKindResource};
 use kube::ResourceExt;
 
-use crate::samples::ObjectHandle;
+use crate::{
+    authentications::{self, AuthenticationKey},
+    samples::ObjectHandle,
+};
 
 /// Namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,6 +102,23 @@ impl Index {
     /// Every object whose handle the predicate accepts.
     pub(crate) fn objects_where(&self, accept: impl Fn(&ObjectHandle) -> bool) -> Vec<Arc<ObjectHandle>> {
         read(&self.objects).values().filter(|handle| accept(handle)).cloned().collect()
+    }
+
+    /// The names of the ScaledObjects that refer to each of these authentications; one that is being deleted is no user.
+    pub(crate) fn users(
+        &self,
+        of: &BTreeSet<AuthenticationKey>,
+    ) -> HashMap<AuthenticationKey, BTreeSet<String>> {
+        let mut users: HashMap<AuthenticationKey, BTreeSet<String>> = HashMap::new();
+        for handle in read(&self.objects).values() {
+            let object = Arc::clone(&handle.inbox.borrow().object);
+            if object.metadata.deletion_timestamp.is_none() {
+                for key in authentications::referred(&object).into_iter().filter(|key| of.contains(key)) {
+                    users.entry(key).or_default().insert(handle.key.name.clone());
+                }
+            }
+        }
+        users
     }
 
     pub(crate) fn insert_object(&self, handle: Arc<ObjectHandle>) -> Option<Arc<ObjectHandle>> {

@@ -6,6 +6,7 @@
 //! drives this for one ScaledObject, [`controller`] what all tasks share, [`run`](mod@run) the wiring of a process.
 
 mod apply;
+mod authentications;
 mod certificates;
 mod cluster;
 mod controller;

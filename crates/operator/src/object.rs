@@ -270,7 +270,7 @@ impl Object {
     /// Writes the status if it differs. A failure is logged; the difference stays and goes with the next flush.
     pub(crate) async fn flush_status(&mut self) {
         let key = self.handle.key.clone();
-        if let Err(error) = self.status.flush(self.controller.cluster(), &key.namespace, &key.name).await {
+        if let Err(error) = self.status.flush(self.controller.cluster(), &key, &self.handle.uid).await {
             let text = crate::cluster::words(&error);
             tracing::error!(logger = "scaleexecutor", object = %key, error = text, "failed to write the status");
             self.announce(Notice::warning("ScaledObjectUpdateFailed", text));

@@ -10,7 +10,12 @@ use kube::{
     api::{Patch, PatchParams},
 };
 
-use crate::cluster::{Cluster, is_not_found, retry};
+use serde_json::json;
+
+use crate::{
+    cluster::{Cluster, is_conflict, is_not_found, retry},
+    index::ObjectKey,
+};
 
 /// What the server holds, and what it should.
 pub(crate) struct Ledger {
@@ -56,16 +61,20 @@ impl Ledger {
     }
 
     /// Sends the difference, if there is one. An object that is gone needs no status.
+    ///
+    /// The UID goes along as a precondition: a task that is still ending must not write on a new object of its name.
     pub(crate) async fn flush(
         &mut self,
         cluster: &Cluster,
-        namespace: &str,
-        name: &str,
+        key: &ObjectKey,
+        uid: &str,
     ) -> Result<(), kube::Error> {
-        let Some(patch) = keda_core::status::difference(&self.stored, &self.wanted) else {
+        let Some(mut patch) = keda_core::status::difference(&self.stored, &self.wanted) else {
             return Ok(());
         };
-        let api: Api<ScaledObject> = Api::namespaced(cluster.client(), namespace);
+        let api: Api<ScaledObject> = Api::namespaced(cluster.client(), &key.namespace);
+        let name = key.name.as_str();
+        patch["metadata"] = json!({ "uid": uid });
         let patch = Patch::Merge(patch);
         let written = retry(async || api.patch_status(name, &PatchParams::default(), &patch).await).await;
         match written {
@@ -74,7 +83,8 @@ impl Ledger {
                 self.version = version(&object);
                 Ok(())
             }
-            Err(error) if is_not_found(&error) => Ok(()),
+            // Gone, or another of its name is there.
+            Err(error) if is_not_found(&error) || is_conflict(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }

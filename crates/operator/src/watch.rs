@@ -3,22 +3,23 @@
 //! One watch a kind and namespace. Workloads and HPAs are decoded into the few fields that are used. A watch that
 //! ends is restarted with backoff by `kube::runtime::watcher`; a re-list reports what vanished meanwhile.
 
-use std::{collections::HashMap, collections::HashSet, fmt::Debug, pin::pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use futures::TryStreamExt;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use keda_api::{ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication};
+use keda_api::ScaledObject;
 use kube::{
     Api, Resource, ResourceExt,
-    api::{ApiResource, Object, PartialObjectMeta},
+    api::{ApiResource, Object},
     core::NotUsed,
     runtime::{WatchStreamExt, utils::Backoff, watcher},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    authentications::{self, AuthenticationKind},
     controller::Controller,
     index::{ObjectKey, WorkloadKind},
 };
@@ -33,6 +34,8 @@ type Workload = Object<WorkloadSpec, NotUsed>;
 
 /// What happened to one object of a watched kind.
 enum Change<K> {
+    /// It was there before this process looked.
+    Found(K),
     /// It is there, new or different.
     Applied(K),
     /// It is gone.
@@ -53,7 +56,7 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
             };
             let changes = watcher(api, watcher::Config::default());
             synced.push(spawn(kind.resource(), changes, shutdown, move |change| match change {
-                Change::Applied(workload) => {
+                Change::Found(workload) | Change::Applied(workload) => {
                     let key = (kind, ObjectKey::of(&workload));
                     controller.workload_applied(key, workload.spec.replicas.unwrap_or(1));
                 }
@@ -66,7 +69,9 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
             selected(controller.scope().label_selector.as_deref()),
         );
         synced.push(spawn("horizontalpodautoscalers", changes, shutdown, move |change| match change {
-            Change::Applied(autoscaler) => autoscalers.autoscaler_applied(autoscaler),
+            Change::Found(autoscaler) | Change::Applied(autoscaler) => {
+                autoscalers.autoscaler_applied(autoscaler)
+            }
             Change::Removed(key) => autoscalers.autoscaler_removed(&key),
         }));
     }
@@ -82,52 +87,36 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
         );
         let stop = shutdown.clone();
         synced.push(spawn("scaledobjects", changes, shutdown, move |change| match change {
-            Change::Applied(object) => objects.object_applied(object, &stop),
+            Change::Found(object) | Change::Applied(object) => objects.object_applied(object, &stop),
             Change::Removed(key) => objects.object_removed(&key),
         }));
-        let authentications =
-            scoped::<PartialObjectMeta<TriggerAuthentication>>(controller, namespace.as_deref());
-        watch_authentications(controller, authentications, shutdown);
+        let kind = AuthenticationKind::Namespaced;
+        let api = match &namespace {
+            Some(namespace) => Api::namespaced_with(controller.client(), namespace, &kind.resource()),
+            None => Api::all_with(controller.client(), &kind.resource()),
+        };
+        synced.push(watch_authentications(controller, kind, api, shutdown));
     }
-    let authentications = Api::<PartialObjectMeta<ClusterTriggerAuthentication>>::all(controller.client());
-    watch_authentications(controller, authentications, shutdown);
+    let kind = AuthenticationKind::Cluster;
+    let api = Api::all_with(controller.client(), &kind.resource());
+    synced.push(watch_authentications(controller, kind, api, shutdown));
     wait(synced).await;
 }
 
-/// Follows the generations of one kind of TriggerAuthentication: a change wakes the objects that refer to it.
-fn watch_authentications<K>(
+/// Follows one kind of TriggerAuthentication: a change wakes the objects that refer to it.
+fn watch_authentications(
     controller: &Arc<Controller>,
-    api: Api<PartialObjectMeta<K>>,
+    kind: AuthenticationKind,
+    api: Api<authentications::Watched>,
     shutdown: &CancellationToken,
-) where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-{
+) -> watch::Receiver<bool> {
     let config = selected(controller.scope().trigger_authentication_selector.as_deref());
     let controller = Arc::clone(controller);
-    let kind = K::kind(&());
-    let mut generations: HashMap<ObjectKey, Option<i64>> = HashMap::new();
-    spawn(
-        "triggerauthentications",
-        watcher(api, config),
-        shutdown,
-        move |change: Change<PartialObjectMeta<K>>| {
-            let key = match change {
-                Change::Applied(meta) => {
-                    let key = ObjectKey::of(&meta);
-                    let generation = meta.metadata.generation;
-                    if generations.insert(key.clone(), generation) == Some(generation) {
-                        return;
-                    }
-                    key
-                }
-                Change::Removed(key) => {
-                    generations.remove(&key);
-                    key
-                }
-            };
-            controller.authentication_changed(&kind, &key);
-        },
-    );
+    spawn("triggerauthentications", watcher(api, config), shutdown, move |change| match change {
+        Change::Found(object) => controller.authentication_applied(kind, &object, true),
+        Change::Applied(object) => controller.authentication_applied(kind, &object, false),
+        Change::Removed(key) => controller.authentication_removed(&(kind, key)),
+    })
 }
 
 /// Runs one watch as a task that hands each change to `apply`; the receiver turns true after the first whole list.
@@ -159,7 +148,8 @@ where
                     // Known already: should this list break off, the next one may lack it.
                     known.insert(key.clone());
                     listed.insert(key);
-                    apply(Change::Applied(object));
+                    let first = !*synced.borrow();
+                    apply(if first { Change::Found(object) } else { Change::Applied(object) });
                 }
                 Ok(Some(watcher::Event::InitDone)) => {
                     for key in known.difference(&listed) {

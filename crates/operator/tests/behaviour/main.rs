@@ -5,6 +5,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod authentications;
 mod chaos;
 mod events;
 mod isolation;
