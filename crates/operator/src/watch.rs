@@ -70,7 +70,7 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
         );
         synced.push(spawn("horizontalpodautoscalers", changes, shutdown, move |change| match change {
             Change::Found(autoscaler) | Change::Applied(autoscaler) => {
-                autoscalers.autoscaler_applied(autoscaler)
+                autoscalers.autoscaler_applied(autoscaler);
             }
             Change::Removed(key) => autoscalers.autoscaler_removed(&key),
         }));
