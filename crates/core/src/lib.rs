@@ -7,6 +7,7 @@
 //! Where behaviour is upstream's, the comment names upstream's file; where it is ours, it says why.
 
 pub mod activity;
+pub mod admission;
 pub mod autoscale;
 pub mod bounds;
 pub mod conditions;

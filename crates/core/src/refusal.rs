@@ -5,6 +5,8 @@
 
 use keda_api::ScaledObjectSpec;
 
+use crate::admission::Violation;
+
 /// The target does not exist, or cannot be scaled.
 pub const TARGET: &str = "ScaledObject doesn't have correct scaleTargetRef specification";
 /// The replica counts contradict each other.
@@ -15,12 +17,23 @@ pub const TRIGGERS: &str = "ScaledObject doesn't have correct triggers specifica
 pub const HPA: &str = "failed to ensure HPA is correctly created for ScaledObject";
 /// The pause annotation cannot be read, or followed.
 pub const PAUSE: &str = "failed to scale target to paused replica count";
+/// A rule of admission that upstream checks nowhere else: here it holds where no webhook asked, too.
+pub const ADMISSION: &str = "ScaledObject would be refused at admission";
 /// What is said before the reason why `…FromEnv` cannot be resolved.
 pub const ENVIRONMENT: &str = "error resolving secrets for ScaleTarget: ";
 
 /// `<which check>: <what>`.
 pub fn message(check: &str, what: impl std::fmt::Display) -> String {
     format!("{check}: {what}")
+}
+
+/// Which check refuses an object for a violation of an admission rule.
+pub fn check_of(violation: &Violation) -> &'static str {
+    match violation.reason {
+        "incorrect-replicas" => BOUNDS,
+        "incorrect-triggers" => TRIGGERS,
+        _ => ADMISSION,
+    }
 }
 
 /// One trigger's fault among those of its object.
