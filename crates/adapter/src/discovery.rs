@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     form::{Form, aggregated},
+    openapi,
     status::{Answer, Status, answer},
 };
 
@@ -124,32 +125,6 @@ impl Documents {
             "compiler": "rustc",
             "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
         });
-        let info = json!({"title": "keda-adapter", "version": "1.0.0"});
-        let base = format!("/apis/{API_VERSION}");
-        let swagger = json!({
-            "swagger": "2.0",
-            "info": info,
-            "paths": {format!("{base}/"): {"get": {
-                "description": "get available resources",
-                "operationId": "getExternalMetricsV1beta1APIResources",
-                "produces": ["application/json"],
-                "responses": {"200": {"description": "OK"}},
-            }}},
-            "definitions": {},
-        });
-        let of_group = json!({
-            "openapi": "3.0.0",
-            "info": info,
-            "paths": {format!("{base}/"): {"get": {
-                "description": "get available resources",
-                "operationId": "getExternalMetricsV1beta1APIResources",
-                "responses": {"200": {"description": "OK"}},
-            }}},
-            "components": {},
-        });
-        let index = json!({"paths": {
-            format!("apis/{API_VERSION}"): {"serverRelativeURL": format!("/openapi/v3/apis/{API_VERSION}")},
-        }});
         let bytes = |document: Value| Bytes::from(format!("{document}\n"));
         Self {
             groups: bytes(groups),
@@ -158,9 +133,9 @@ impl Documents {
             group: bytes(group(json!({"kind": "APIGroup", "apiVersion": "v1"}))),
             resources: bytes(resources),
             version: bytes(version),
-            openapi_v2: bytes(swagger),
-            openapi_v3: bytes(index),
-            openapi_v3_group: bytes(of_group),
+            openapi_v2: bytes(openapi::v2()),
+            openapi_v3: bytes(openapi::v3_index()),
+            openapi_v3_group: bytes(openapi::v3()),
         }
     }
 

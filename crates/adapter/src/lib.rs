@@ -14,6 +14,7 @@ mod discovery;
 mod form;
 mod link;
 mod messages;
+mod openapi;
 mod options;
 mod request;
 mod review;

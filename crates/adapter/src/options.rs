@@ -45,6 +45,11 @@ pub struct Options {
     pub always_allow_paths: Vec<String>,
     /// `--max-requests-inflight`: requests for metrics that are answered at the same time; more are told to come again.
     pub max_in_flight: usize,
+    /// How many connections may be open at the same time; one more is closed at once. Ours: API servers keep a handful, and nobody else
+    /// has business here, but anybody in the cluster can connect.
+    pub max_connections: usize,
+    /// How long a request may take in all: who asks, may they, the answer. Ours.
+    pub request_deadline: Duration,
     /// `--metrics-service-address`: `host:port` of the operator's metrics service, `dns:///` before it is accepted.
     pub metrics_service_address: String,
     /// `--metrics-service-grpc-authority`: the name that the operator's certificate must carry, when it is not the host's.
@@ -103,6 +108,8 @@ impl Default for Options {
             unauthorized_cache_ttl: Duration::from_secs(10),
             always_allow_paths: ["/healthz", "/readyz", "/livez"].map(str::to_owned).to_vec(),
             max_in_flight: 400,
+            max_connections: 1000,
+            request_deadline: Duration::from_secs(10),
             metrics_service_address: "keda-operator.keda.svc.cluster.local:9666".to_owned(),
             metrics_service_authority: None,
             metrics_service_tls: Policy::default(),

@@ -23,7 +23,7 @@ use crate::{
     options::Options,
     request::Source,
     samples::Samples,
-    serve::{self, App, Protocol},
+    serve::{self, App, Limits},
     token::Tokens,
     trust::Trust,
 };
@@ -126,7 +126,11 @@ pub async fn run_on(
     let protocols = if options.http2 { Protocols::Http } else { Protocols::Http1 };
     let acceptor = Acceptor::new(serving.clone(), &options.tls, ClientAuth::Optional, protocols);
     let incoming = Incoming::new(listener, acceptor);
-    let protocol = Protocol { http2_max_streams: options.http2_max_streams };
+    let limits = Limits {
+        http2_max_streams: options.http2_max_streams,
+        connections: options.max_connections,
+        request: options.request_deadline,
+    };
 
     let stop = shutdown.child_token();
     let mut parts = JoinSet::new();
@@ -143,7 +147,7 @@ pub async fn run_on(
     ));
     parts.spawn(running(stop.clone(), move |stop| async move { trust.follow_files(&stop).await }));
     parts.spawn(running(stop.clone(), move |stop| async move {
-        serve::accept(app, incoming, protocol, &stop).await;
+        serve::accept(app, incoming, limits, &stop).await;
     }));
     let ended = loop {
         tokio::select! {

@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -36,7 +39,7 @@ use crate::{
 };
 
 const METRICS_OF_NAMESPACES: &str = "/apis/external.metrics.k8s.io/v1beta1/namespaces/";
-/// How long a client may take to send its headers.
+/// How long a client may take to send its headers, and to begin at all.
 const HEADERS: Duration = Duration::from_secs(10);
 /// The longest request line and headers together: a bearer token and a selector fit many times.
 const LONGEST_HEADERS: u32 = 64 * 1024;
@@ -58,19 +61,19 @@ pub(crate) struct App {
     pub(crate) places: Semaphore,
 }
 
-/// How connections are served.
+/// What clients may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Protocol {
+pub(crate) struct Limits {
+    /// Streams of one HTTP/2 connection.
     pub(crate) http2_max_streams: u32,
+    /// Open connections.
+    pub(crate) connections: usize,
+    /// Time of one request in all.
+    pub(crate) request: Duration,
 }
 
 /// Accepts until `shutdown`; what is open then has a few seconds more.
-pub(crate) async fn accept(
-    app: Arc<App>,
-    incoming: Incoming,
-    protocol: Protocol,
-    shutdown: &CancellationToken,
-) {
+pub(crate) async fn accept(app: Arc<App>, incoming: Incoming, limits: Limits, shutdown: &CancellationToken) {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -80,26 +83,42 @@ pub(crate) async fn accept(
     server
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(protocol.http2_max_streams)
+        .max_concurrent_streams(limits.http2_max_streams)
         .max_header_list_size(LONGEST_HEADERS)
         .keep_alive_interval(PING);
     let open = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(limits.connections));
     let mut incoming = pin!(incoming);
     while let Some(Some(connection)) = shutdown.run_until_cancelled(incoming.next()).await {
         let Ok(connection) = connection else { continue };
         let address = connection.peer().address;
+        let Ok(place) = room.clone().try_acquire_owned() else {
+            tracing::warn!(%address, limit = limits.connections, "too many connections are open, closed one");
+            continue;
+        };
         let client = Arc::new(Client::new(connection.peer().clone()));
         let app = app.clone();
+        let asked = Arc::new(AtomicBool::new(false));
+        let asks = asked.clone();
         let service = service_fn(move |request| {
+            asks.store(true, Ordering::Relaxed);
             let (app, client) = (app.clone(), client.clone());
-            async move { Ok::<_, Infallible>(app.answer(&client, &request).await) }
+            async move { Ok::<_, Infallible>(app.answer_within(limits.request, &client, &request).await) }
         });
         let connection = server.serve_connection(TokioIo::new(connection), service).into_owned();
         let connection = open.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            // Who never asks anything is not waited for: what speaks HTTP/1 or 2 begins with a request.
+            let ended = match tokio::time::timeout(HEADERS, connection.as_mut()).await {
+                Err(_) if !asked.load(Ordering::Relaxed) => Ok(()),
+                Err(_) => connection.await,
+                Ok(ended) => ended,
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%address, error, "connection ended");
             }
+            drop(place);
         });
     }
     drop(server);
@@ -121,6 +140,14 @@ enum Route {
 }
 
 impl App {
+    /// An API server that is slow to say who a caller is must not keep callers for ever.
+    async fn answer_within<B>(&self, limit: Duration, client: &Client, request: &Request<B>) -> Answer {
+        let answer = tokio::time::timeout(limit, self.answer(client, request)).await;
+        answer.unwrap_or_else(|_| {
+            Status::timeout().answer(Form::wanted(request.headers(), Form::ALL).unwrap_or(Form::Json))
+        })
+    }
+
     async fn answer<B>(&self, client: &Client, request: &Request<B>) -> Answer {
         match self.try_answer(client, request).await {
             Ok(answer) => answer,

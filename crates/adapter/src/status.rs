@@ -38,6 +38,12 @@ impl Status {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
 
+    /// It took too long (`k8s.io/apiserver/pkg/endpoints/filters`, `timeout.go`).
+    pub(crate) fn timeout() -> Self {
+        let message = "Timeout: request did not complete within the allotted timeout";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message)
+    }
+
     /// Who asks may not.
     pub(crate) fn forbidden(message: &str, resource: Option<&str>) -> Self {
         let subject = resource.map(|r| format!("{r}.{} is ", keda_api::external_metrics::GROUP));

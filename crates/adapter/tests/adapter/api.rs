@@ -37,6 +37,7 @@ struct Inner {
     tokens: Mutex<HashMap<String, UserInfo>>,
     policy: Mutex<Policy>,
     down: Mutex<bool>,
+    hangs: Mutex<bool>,
     token_reviews: Mutex<Vec<String>>,
     access_reviews: Mutex<Vec<SubjectAccessReview>>,
 }
@@ -54,6 +55,7 @@ impl Api {
                 tokens: Mutex::default(),
                 policy: Mutex::new(Box::new(|_| true)),
                 down: Mutex::default(),
+                hangs: Mutex::default(),
                 token_reviews: Mutex::default(),
                 access_reviews: Mutex::default(),
             }),
@@ -114,6 +116,11 @@ impl Api {
         *self.inner.down.lock().unwrap() = down;
     }
 
+    /// Reviews are never answered from here on.
+    pub(crate) fn hang(&self) {
+        *self.inner.hangs.lock().unwrap() = true;
+    }
+
     pub(crate) fn token_reviews(&self) -> Vec<String> {
         self.inner.token_reviews.lock().unwrap().clone()
     }
@@ -135,7 +142,9 @@ impl Api {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let query = head.uri.query().unwrap_or_default();
+        let hangs = *self.inner.hangs.lock().unwrap();
         match (head.method, head.uri.path()) {
+            (Method::POST, _) if hangs => std::future::pending().await,
             (Method::GET, "/api/v1/namespaces/kube-system/configmaps") => {
                 assert!(
                     query.contains("fieldSelector=metadata.name%3Dextension-apiserver-authentication"),

@@ -65,7 +65,20 @@ async fn documents_as_upstreams() {
     assert_eq!(caller.clone().with("If-None-Match", tag).get("/openapi/v2").await.status, 304);
     let index = caller.get("/openapi/v3").await.json();
     let url = index["paths"]["apis/external.metrics.k8s.io/v1beta1"]["serverRelativeURL"].as_str().unwrap();
-    assert_eq!(caller.get(url).await.json()["openapi"], "3.0.0");
+    let v3 = caller.get(url).await.json();
+    assert_eq!(v3["openapi"], "3.0.0");
+    for (document, at) in [(&v3, "/components/schemas"), (&v2.json(), "/definitions")] {
+        let schemas = document.pointer(at).unwrap().as_object().unwrap();
+        let kinds: Vec<_> = schemas
+            .values()
+            .filter_map(|schema| schema["x-kubernetes-group-version-kind"][0]["kind"].as_str())
+            .collect();
+        assert_eq!(kinds, ["ExternalMetricValue", "ExternalMetricValueList"], "for kubectl explain");
+        for reference in document.to_string().split("\"$ref\":\"#").skip(1) {
+            let target = reference.split('"').next().unwrap();
+            assert!(document.pointer(target).is_some(), "{target} is referred to and is not there");
+        }
+    }
 
     assert_eq!(caller.get("/apis/other").await.error().0, 404);
     assert_eq!(caller.get("/").await.error().0, 404);

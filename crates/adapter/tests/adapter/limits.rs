@@ -65,6 +65,45 @@ async fn clients_that_never_finish_are_cut_off_and_delay_nobody() {
     }
 }
 
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed_and_those_that_are_open_go_on() {
+    let (stage, _operator) = Stage::up_with(|options| options.max_connections = 8).await;
+    stage.script.say("m", Say::Value("1"));
+    let kept = stage.hpa().keep().await;
+    assert_eq!(kept.get(&path_of("m")).await.value(), "1");
+    let mut others = Vec::new();
+    for _ in 0..30 {
+        others.extend(stage.anybody().connect(b"http/1.1").await.ok());
+    }
+    assert_eq!(kept.get(&path_of("m")).await.value(), "1", "an API server's connection is not given away");
+    // Whoever says nothing goes, after ten seconds, and makes room.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    until("there is room again", || async {
+        let Ok(mut stream) = stage.anybody().connect(b"http/1.1").await else { return false };
+        let mut answer = Vec::new();
+        let asked =
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+        asked.is_ok() && stream.read_to_end(&mut answer).await.is_ok() && answer.starts_with(b"HTTP/1.1 200")
+    })
+    .await;
+    drop(others);
+}
+
+#[tokio::test]
+async fn a_request_ends_even_if_the_api_server_does_not_answer() {
+    let (stage, _operator) =
+        Stage::up_with(|options| options.request_deadline = Duration::from_millis(300)).await;
+    stage.api.hang();
+    let began = Instant::now();
+    let (status, text) =
+        stage.anybody().with("Authorization", "Bearer unknown").get(&path_of("m")).await.error();
+    assert_eq!(
+        (status, text.as_str()),
+        (504, "Timeout: request did not complete within the allotted timeout")
+    );
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
 /// Resident bytes of this process.
 fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
