@@ -19,6 +19,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("keda-scalers", &["keda-api", "keda-scaler", "keda-scalers-*"]),
     ("keda-scalers-*", &["keda-api", "keda-core", "keda-scaler"]),
     ("keda-auth", &["keda-api", "keda-core", "keda-scaler"]),
+    ("keda-cluster", &["keda-api", "keda-scaler"]),
     ("keda-telemetry", &["keda-api"]),
     ("keda-tls", &[]),
     ("keda-metrics-service", &[]),
@@ -28,6 +29,7 @@ const RULE: &[(&str, &[&str])] = &[
         &[
             "keda-api",
             "keda-auth",
+            "keda-cluster",
             "keda-core",
             "keda-metrics-service",
             "keda-scaler",
@@ -37,6 +39,18 @@ const RULE: &[(&str, &[&str])] = &[
         ],
     ),
     ("keda-adapter", &["keda-api", "keda-metrics-service", "keda-telemetry", "keda-tls"]),
+    (
+        "keda-webhooks",
+        &[
+            "keda-api",
+            "keda-cluster",
+            "keda-core",
+            "keda-scaler",
+            "keda-scalers-*",
+            "keda-telemetry",
+            "keda-tls",
+        ],
+    ),
     ("keda", &["keda-*"]),
     ("keda-benches", &["keda-*"]),
     ("xtask", &["keda-*"]),
@@ -49,7 +63,15 @@ const TEST_ONLY: &str = "keda-testkit";
 const PURE: &[&str] = &["keda-api", "keda-core", "keda-scaler-macros"];
 
 /// The crates that talk to the API server.
-const KUBE: &[&str] = &["keda-operator", "keda-adapter", "keda-testkit", "keda", "keda-benches"];
+const KUBE: &[&str] = &[
+    "keda-cluster",
+    "keda-operator",
+    "keda-adapter",
+    "keda-webhooks",
+    "keda-testkit",
+    "keda",
+    "keda-benches",
+];
 
 /// What a crate that only decides does not know.
 const NOT_IN_CORE: &[&str] =
@@ -155,7 +177,11 @@ fn the_processes_meet_in_the_executable_only() {
     let both: Vec<String> = workspace()
         .into_iter()
         .filter(|manifest| {
-            ["keda-operator", "keda-adapter"].iter().all(|name| manifest.normal.contains_key(*name))
+            ["keda-operator", "keda-adapter", "keda-webhooks"]
+                .iter()
+                .filter(|name| manifest.normal.contains_key(**name))
+                .count()
+                > 1
         })
         .map(|manifest| manifest.name)
         .collect();

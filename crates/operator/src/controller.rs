@@ -106,7 +106,7 @@ impl Controller {
     #[must_use]
     pub fn new(options: ControllerOptions, scope: Scope, dependencies: Dependencies) -> Arc<Self> {
         let Dependencies { client, registry, environment, metrics, decisions } = dependencies;
-        let (recorder, writer) = Recorder::new(client.clone(), environment.clock);
+        let (recorder, writer) = Recorder::new(client.clone(), environment.clock, "keda-operator");
         Arc::new(Controller {
             reconciles: Semaphore::new(options.max_reconciles.max(1)),
             options,

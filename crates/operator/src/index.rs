@@ -5,45 +5,17 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fmt,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::{Condition, GroupVersionKindResource};
-use kube::ResourceExt;
+pub(crate) use keda_cluster::ObjectKey;
 
 use crate::{
     authentications::{self, AuthenticationKey},
     samples::ObjectHandle,
 };
-
-/// Namespace and name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectKey {
-    /// Namespace of the object.
-    pub namespace: String,
-    /// Name of the object.
-    pub name: String,
-}
-
-impl ObjectKey {
-    /// The key of any namespaced object.
-    pub fn of(object: &impl ResourceExt) -> Self {
-        ObjectKey { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
-    }
-
-    /// A key from its parts.
-    pub fn new(namespace: &str, name: &str) -> Self {
-        ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() }
-    }
-}
-
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// The kinds whose replicas are known from a watch; every other kind is asked through `/scale`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

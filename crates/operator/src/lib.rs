@@ -8,10 +8,8 @@
 mod apply;
 mod authentications;
 mod certificates;
-mod cluster;
 mod controller;
 mod decide;
-mod events;
 mod health;
 mod index;
 mod instrument;
@@ -27,12 +25,13 @@ mod serve_metrics;
 mod status;
 mod watch;
 
+pub(crate) use keda_cluster::{self as cluster, events};
+
 pub use certificates::Rotation;
 pub use controller::{Controller, Decided, Dependencies, Scope};
-pub use events::host_name;
 pub use health::Health;
-pub use index::ObjectKey;
 pub use instrument::Instrument;
+pub use keda_cluster::{ObjectKey, events::host_name};
 pub use lease::Lost;
 pub use options::{ControllerOptions, LeaderElection, Options};
 pub use reader::Reader;

@@ -3,16 +3,16 @@
 //! One watch a kind and namespace. Workloads and HPAs are decoded into the few fields that are used. A watch that
 //! ends is restarted with backoff by `kube::runtime::watcher`; a re-list reports what vanished meanwhile.
 
-use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use futures::TryStreamExt;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::ScaledObject;
+use keda_cluster::follow::{Change, follow, wait};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Resource,
     api::{ApiResource, Object},
     core::NotUsed,
-    runtime::{WatchStreamExt, utils::Backoff, watcher},
+    runtime::watcher,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -32,16 +32,6 @@ pub(crate) struct WorkloadSpec {
 
 type Workload = Object<WorkloadSpec, NotUsed>;
 
-/// What happened to one object of a watched kind.
-enum Change<K> {
-    /// It was there before this process looked.
-    Found(K),
-    /// It is there, new or different.
-    Applied(K),
-    /// It is gone.
-    Removed(ObjectKey),
-}
-
 /// Starts every watch; returns when the first complete list of each kind the loop depends on has been seen.
 pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationToken) {
     let mut synced = Vec::new();
@@ -55,7 +45,7 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
                 None => Api::all_with(controller.client(), &workload_resource(kind)),
             };
             let changes = watcher(api, watcher::Config::default());
-            synced.push(spawn(kind.resource(), changes, shutdown, move |change| match change {
+            synced.push(follow(kind.resource(), changes, shutdown, move |change| match change {
                 Change::Found(workload) | Change::Applied(workload) => {
                     let key = (kind, ObjectKey::of(&workload));
                     controller.workload_applied(key, workload.spec.replicas.unwrap_or(1));
@@ -68,7 +58,7 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
             scoped::<HorizontalPodAutoscaler>(controller, namespace.as_deref()),
             selected(controller.scope().label_selector.as_deref()),
         );
-        synced.push(spawn("horizontalpodautoscalers", changes, shutdown, move |change| match change {
+        synced.push(follow("horizontalpodautoscalers", changes, shutdown, move |change| match change {
             Change::Found(autoscaler) | Change::Applied(autoscaler) => {
                 autoscalers.autoscaler_applied(autoscaler);
             }
@@ -86,7 +76,7 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
             selected(controller.scope().label_selector.as_deref()),
         );
         let stop = shutdown.clone();
-        synced.push(spawn("scaledobjects", changes, shutdown, move |change| match change {
+        synced.push(follow("scaledobjects", changes, shutdown, move |change| match change {
             Change::Found(object) | Change::Applied(object) => objects.object_applied(object, &stop),
             Change::Removed(key) => objects.object_removed(&key),
         }));
@@ -112,111 +102,11 @@ fn watch_authentications(
 ) -> watch::Receiver<bool> {
     let config = selected(controller.scope().trigger_authentication_selector.as_deref());
     let controller = Arc::clone(controller);
-    spawn("triggerauthentications", watcher(api, config), shutdown, move |change| match change {
+    follow("triggerauthentications", watcher(api, config), shutdown, move |change| match change {
         Change::Found(object) => controller.authentication_applied(kind, &object, true),
         Change::Applied(object) => controller.authentication_applied(kind, &object, false),
         Change::Removed(key) => controller.authentication_removed(&(kind, key)),
     })
-}
-
-/// Runs one watch as a task that hands each change to `apply`; the receiver turns true after the first whole list.
-fn spawn<K>(
-    what: &'static str,
-    changes: impl futures::Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
-    shutdown: &CancellationToken,
-    mut apply: impl FnMut(Change<K>) + Send + 'static,
-) -> watch::Receiver<bool>
-where
-    K: ResourceExt + Clone + Send + 'static,
-{
-    let (synced, receiver) = watch::channel(false);
-    let shutdown = shutdown.clone();
-    tokio::spawn(async move {
-        let mut known: HashSet<ObjectKey> = HashSet::new();
-        let mut listed: HashSet<ObjectKey> = HashSet::new();
-        let mut changes = pin!(changes.backoff(Patience::default()));
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                next = changes.try_next() => next,
-            };
-            match next {
-                Ok(Some(watcher::Event::Init)) => listed.clear(),
-                Ok(Some(watcher::Event::InitApply(object))) => {
-                    let key = ObjectKey::of(&object);
-                    // Known already: should this list break off, the next one may lack it.
-                    known.insert(key.clone());
-                    listed.insert(key);
-                    let first = !*synced.borrow();
-                    apply(if first { Change::Found(object) } else { Change::Applied(object) });
-                }
-                Ok(Some(watcher::Event::InitDone)) => {
-                    for key in known.difference(&listed) {
-                        apply(Change::Removed(key.clone()));
-                    }
-                    known = std::mem::take(&mut listed);
-                    synced.send_replace(true);
-                }
-                Ok(Some(watcher::Event::Apply(object))) => {
-                    known.insert(ObjectKey::of(&object));
-                    apply(Change::Applied(object));
-                }
-                Ok(Some(watcher::Event::Delete(object))) => {
-                    let key = ObjectKey::of(&object);
-                    known.remove(&key);
-                    apply(Change::Removed(key));
-                }
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::warn!(logger = "watch", resource = what, error = %error, "watch interrupted, trying again");
-                }
-            }
-        }
-    });
-    receiver
-}
-
-/// How long a watch waits before it is begun again after an error.
-///
-/// The operator has a handful of watches, and while one is away it is blind: it waits seconds, not the half minutes
-/// with which client-go spares the server from its thousands of clients.
-struct Patience {
-    next: Duration,
-}
-
-impl Patience {
-    const FIRST: Duration = Duration::from_millis(500);
-    const LAST: Duration = Duration::from_secs(5);
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Patience { next: Self::FIRST }
-    }
-}
-
-impl Iterator for Patience {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let wait = self.next;
-        self.next = (wait * 2).min(Self::LAST);
-        Some(wait)
-    }
-}
-
-impl Backoff for Patience {
-    fn reset(&mut self) {
-        self.next = Self::FIRST;
-    }
-}
-
-async fn wait(receivers: Vec<watch::Receiver<bool>>) {
-    for mut receiver in receivers {
-        // An error means that the watch was stopped by a shutdown: nothing to wait for.
-        let _stopped = receiver.wait_for(|synced| *synced).await;
-    }
 }
 
 fn scoped<K>(controller: &Controller, namespace: Option<&str>) -> Api<K>

@@ -1,5 +1,7 @@
 //! Every rule, with upstream's texts.
 
+#![expect(clippy::needless_pass_by_value, reason = "cases are written in place")]
+
 use keda_api::{ScaledObject, TriggerAuthenticationSpec, cloud_event_source::EventSubscription};
 use serde_json::{Value, json};
 

@@ -21,10 +21,13 @@ const DISCOVERY_AGE: Duration = Duration::from_secs(600);
 
 /// The workload that a ScaledObject scales.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) gvkr: GroupVersionKindResource,
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+pub struct Target {
+    /// Its type.
+    pub gvkr: GroupVersionKindResource,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 impl Target {
@@ -39,36 +42,51 @@ impl Target {
 
 /// Why a kind could not be resolved.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ResolveError {
+pub enum ResolveError {
+    /// The cluster has no such kind. The text is client-go's.
     #[error("no matches for kind {kind:?} in version {version:?}")]
-    NoMatch { kind: String, version: String },
+    NoMatch {
+        /// The kind.
+        kind: String,
+        /// The `group/version`.
+        version: String,
+    },
+    /// The cluster could not be asked.
     #[error(transparent)]
     Api(#[from] kube::Error),
 }
 
 /// The API server as the tasks use it.
-pub(crate) struct Cluster {
+pub struct Cluster {
     client: Client,
     kinds: Mutex<HashMap<(String, String), (GroupVersionKindResource, Instant)>>,
 }
 
 impl Cluster {
-    pub(crate) fn new(client: Client) -> Self {
+    /// On a client.
+    pub fn new(client: Client) -> Self {
         Cluster { client, kinds: Mutex::default() }
     }
 
-    pub(crate) fn client(&self) -> Client {
+    /// The client.
+    pub fn client(&self) -> Client {
         self.client.clone()
     }
 
     /// Reads `/scale` of the target.
-    pub(crate) async fn scale(&self, target: &Target) -> Result<Scale, kube::Error> {
+    ///
+    /// # Errors
+    /// The server's, or none within the deadline.
+    pub async fn scale(&self, target: &Target) -> Result<Scale, kube::Error> {
         let path = format!("{}/scale", target.path());
         retry(|| self.get(&path)).await
     }
 
     /// Replaces `/scale`; the resourceVersion in it makes a concurrent change a conflict. Not retried.
-    pub(crate) async fn replace_scale(&self, target: &Target, scale: &Scale) -> Result<Scale, kube::Error> {
+    ///
+    /// # Errors
+    /// The server's, or none within the deadline.
+    pub async fn replace_scale(&self, target: &Target, scale: &Scale) -> Result<Scale, kube::Error> {
         let body = serde_json::to_vec(scale).map_err(kube::Error::SerdeError)?;
         let request = http::Request::put(format!("{}/scale", target.path()))
             .header(http::header::CONTENT_TYPE, "application/json")
@@ -78,7 +96,10 @@ impl Cluster {
     }
 
     /// The target itself, as it is; `None` when there is none.
-    pub(crate) async fn object(&self, target: &Target) -> Result<Option<DynamicObject>, kube::Error> {
+    ///
+    /// # Errors
+    /// The server's, or none within the deadline.
+    pub async fn object(&self, target: &Target) -> Result<Option<DynamicObject>, kube::Error> {
         let path = target.path();
         match retry(|| self.get(&path)).await {
             Ok(object) => Ok(Some(object)),
@@ -88,7 +109,10 @@ impl Cluster {
     }
 
     /// Resolves a kind to its plural. Deployments and StatefulSets are known; others are looked up and remembered.
-    pub(crate) async fn resolve(
+    ///
+    /// # Errors
+    /// There is no such kind, or the server could not be asked.
+    pub async fn resolve(
         &self,
         api_version: &str,
         kind: &str,
@@ -142,17 +166,17 @@ impl Cluster {
 }
 
 /// Whether the server says that the object, or its kind, does not exist.
-pub(crate) fn is_not_found(error: &kube::Error) -> bool {
+pub fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// Whether somebody else wrote the object first, or it exists already.
-pub(crate) fn is_conflict(error: &kube::Error) -> bool {
+pub fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
 /// What the server said, without this client's wrapping: the words a user can search for.
-pub(crate) fn words(error: &kube::Error) -> String {
+pub fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
         other => other.to_string(),
@@ -160,7 +184,10 @@ pub(crate) fn words(error: &kube::Error) -> String {
 }
 
 /// Tries a request again when the server could not take it, waiting as long as it asked or twice as long each time.
-pub(crate) async fn retry<T, F>(mut request: impl FnMut() -> F) -> Result<T, kube::Error>
+///
+/// # Errors
+/// The last answer.
+pub async fn retry<T, F>(mut request: impl FnMut() -> F) -> Result<T, kube::Error>
 where
     F: Future<Output = Result<T, kube::Error>>,
 {
@@ -177,14 +204,17 @@ where
     bounded(request()).await
 }
 
-/// One try under [`DEADLINE`].
-async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+/// One try, under a deadline of fifteen seconds.
+///
+/// # Errors
+/// The request's, or that there was no answer in time.
+pub async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
     let answer = tokio::time::timeout(DEADLINE, request).await;
     answer.unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer in time".into())))
 }
 
 /// Whether the server may well take the same request later.
-pub(crate) fn is_temporary(error: &kube::Error) -> bool {
+pub fn is_temporary(error: &kube::Error) -> bool {
     worth_another_try(error).is_some()
 }
 

@@ -27,7 +27,7 @@ use tokio::{sync::mpsc, time::Instant};
 /// The API's limit on `note` (`k8s.io/kubernetes/pkg/apis/core/validation/events.go`).
 const NOTE_LIMIT: usize = 1024;
 /// How long an event that says the same about the same object stays unsaid.
-pub(crate) const REPEAT_AFTER: Duration = Duration::from_secs(600);
+pub const REPEAT_AFTER: Duration = Duration::from_secs(600);
 /// How many different things of one reason are said of an object within [`REPEAT_AFTER`]: a source whose words differ
 /// each time (a request number, a duration) does not make an event a poll.
 const DIFFERENT: usize = 16;
@@ -35,30 +35,32 @@ const DIFFERENT: usize = 16;
 const QUEUE: usize = 8192;
 /// Event writes under way at a time.
 const CONCURRENCY: usize = 4;
-/// `reportingController` of every event; upstream's name.
-const CONTROLLER: &str = "keda-operator";
-
 /// One thing to say about an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Notice {
-    pub(crate) warning: bool,
-    pub(crate) reason: &'static str,
-    pub(crate) note: String,
+pub struct Notice {
+    /// Whether it is a Warning.
+    pub warning: bool,
+    /// One word for what happened, and the event's action.
+    pub reason: &'static str,
+    /// The text; cut at the API's limit.
+    pub note: String,
 }
 
 impl Notice {
-    pub(crate) fn normal(reason: &'static str, note: impl Into<String>) -> Self {
+    /// A Normal event.
+    pub fn normal(reason: &'static str, note: impl Into<String>) -> Self {
         Notice { warning: false, reason, note: note.into() }
     }
 
-    pub(crate) fn warning(reason: &'static str, note: impl Into<String>) -> Self {
+    /// A Warning.
+    pub fn warning(reason: &'static str, note: impl Into<String>) -> Self {
         Notice { warning: true, reason, note: note.into() }
     }
 }
 
 /// Remembers what was said about one object, to not say it again each poll.
 #[derive(Default)]
-pub(crate) struct Said {
+pub struct Said {
     /// By reason: digests of the notes of the last [`REPEAT_AFTER`], and when they were said.
     recent: HashMap<&'static str, Vec<(u64, Instant)>>,
 }
@@ -66,7 +68,7 @@ pub(crate) struct Said {
 impl Said {
     /// Whether this is news; remembers it if so. Several triggers may fail with words of their own at every poll, so
     /// all recent notes count, not only the last.
-    pub(crate) fn is_news(&mut self, notice: &Notice) -> bool {
+    pub fn is_news(&mut self, notice: &Notice) -> bool {
         let mut hasher = DefaultHasher::new();
         notice.note.hash(&mut hasher);
         let digest = hasher.finish();
@@ -81,27 +83,29 @@ impl Said {
     }
 
     /// Forgets a failure once it is over, so that its return is news again.
-    pub(crate) fn forget(&mut self, reason: &'static str) {
+    pub fn forget(&mut self, reason: &'static str) {
         self.recent.remove(reason);
     }
 }
 
 /// The place where events are handed in; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Recorder {
+pub struct Recorder {
     queue: mpsc::Sender<(ObjectReference, Notice)>,
 }
 
 impl Recorder {
     /// A recorder, and the writer to run beside it.
-    pub(crate) fn new(client: Client, clock: Clock) -> (Self, Writer) {
+    ///
+    /// `controller` is the `reportingController` of its events: upstream's name of the process.
+    pub fn new(client: Client, clock: Clock, controller: &'static str) -> (Self, Writer) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let instance = format!("{CONTROLLER}-{}", host_name());
-        (Recorder { queue }, Writer { client, clock, instance, waiting })
+        let instance = format!("{controller}-{}", host_name());
+        (Recorder { queue }, Writer { client, clock, controller, instance, waiting })
     }
 
     /// Queues an event; drops it, with a log line, when the API server has fallen far behind.
-    pub(crate) fn publish(&self, regarding: ObjectReference, notice: Notice) {
+    pub fn publish(&self, regarding: ObjectReference, notice: Notice) {
         if let Err(error) = self.queue.try_send((regarding, notice)) {
             let (regarding, notice) = match error {
                 mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event) => event,
@@ -119,26 +123,28 @@ impl Recorder {
 }
 
 /// What an event is about.
-pub(crate) fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
+pub fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
     // An event is shown with its object only when version, kind and UID are filled in.
     object.object_ref(&())
 }
 
 /// Writes queued events until every recorder is gone.
-pub(crate) struct Writer {
+pub struct Writer {
     client: Client,
     clock: Clock,
+    controller: &'static str,
     instance: String,
     waiting: mpsc::Receiver<(ObjectReference, Notice)>,
 }
 
 impl Writer {
-    pub(crate) async fn run(mut self) {
-        let (client, clock, instance) = (self.client, self.clock, self.instance);
-        let events = futures::stream::poll_fn(|context| self.waiting.poll_recv(context));
+    /// Does the work.
+    pub async fn run(mut self) {
+        let Writer { client, clock, controller, instance, waiting } = &mut self;
+        let events = futures::stream::poll_fn(|context| waiting.poll_recv(context));
         events
             .for_each_concurrent(CONCURRENCY, |(regarding, notice)| {
-                let event = compose(regarding, notice, &clock, &instance);
+                let event = compose(regarding, notice, clock, (controller, instance));
                 let client = client.clone();
                 async move {
                     let namespace = event.metadata.namespace.clone().unwrap_or_default();
@@ -153,7 +159,7 @@ impl Writer {
     }
 }
 
-fn compose(regarding: ObjectReference, notice: Notice, clock: &Clock, instance: &str) -> Event {
+fn compose(regarding: ObjectReference, notice: Notice, clock: &Clock, reporter: (&str, &str)) -> Event {
     // Names must be unique; the counter keeps two events of one instant apart.
     static SEQUENCE: AtomicU64 = AtomicU64::new(0);
     let now = clock.now();
@@ -168,8 +174,8 @@ fn compose(regarding: ObjectReference, notice: Notice, clock: &Clock, instance: 
             ..ObjectMeta::default()
         },
         event_time: Some(MicroTime(now)),
-        reporting_controller: Some(CONTROLLER.to_owned()),
-        reporting_instance: Some(instance.to_owned()),
+        reporting_controller: Some(reporter.0.to_owned()),
+        reporting_instance: Some(reporter.1.to_owned()),
         action: Some(notice.reason.to_owned()),
         reason: Some(notice.reason.to_owned()),
         note: Some(cut(notice.note)),
