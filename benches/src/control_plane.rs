@@ -1,5 +1,5 @@
-//! The real control plane of the end-to-end tests, brought up for measuring: only the HPA controller runs beside the API
-//! server, at Kubernetes' own rhythm, so that the figures are not about ReplicaSets and pods.
+//! The real control plane of the end-to-end tests, brought up for measuring: beside the API server only the controllers of HPAs
+//! and of namespaces run, at Kubernetes' own rhythm, so that the figures are not about ReplicaSets and pods.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ impl ControlPlane {
         let status = Command::new(e2e.join("up"))
             .arg(dir)
             .env("KEDA_BIN", keda)
-            .env("KEDA_E2E_CONTROLLERS", "horizontal-pod-autoscaler-controller")
+            .env("KEDA_E2E_CONTROLLERS", "horizontal-pod-autoscaler-controller,namespace-controller")
             .env("KEDA_E2E_HPA_SYNC", "15s")
             .stdout(std::process::Stdio::null())
             .status()

@@ -1,7 +1,7 @@
 //! `keda-bench`: N ScaledObjects on a real control plane over loopback, and what they cost.
 //!
 //! The way of one measurement reads top to bottom in [`measure`]: bring the control plane up, start the two processes,
-//! create the objects and wait until all are Ready with HPAs, let it rest, restart the operator, ask the metrics API.
+//! create the objects and wait until all are Ready with HPAs, let it rest, ask the metrics API, restart the operator, delete it all.
 //! The source is this process itself and answers at once, so that what is measured is KEDA and the API server.
 
 mod audit;
@@ -166,6 +166,10 @@ async fn measure(options: &Options, control_plane: &ControlPlane, keda: &std::pa
         writes: audit.since(mark)?.writes,
     };
 
+    // Gone: with the namespace, as users delete things.
+    say(format_args!("the namespace is deleted"));
+    let deleted = fleet.delete(Duration::from_secs(600)).await?;
+
     operator.stop().await?;
     adapter.stop().await?;
     Ok(Report {
@@ -177,6 +181,7 @@ async fn measure(options: &Options, control_plane: &ControlPlane, keda: &std::pa
         at_rest,
         reads_at_rest: counted.reads,
         restarted,
+        deleted_seconds: deleted.as_secs_f64(),
         latencies,
     })
 }

@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, core::v1::Namespace};
 use keda_api::{Condition, ScaledObject};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ObjectMeta, PostParams},
+    api::{DeleteParams, ObjectMeta, PostParams},
     runtime::watcher::{self, Event},
 };
 use serde_json::json;
@@ -87,6 +87,19 @@ impl Fleet {
         };
         let seen = || format!("{} are Ready, {} have an HPA", size(&self.ready), size(&self.scaled));
         tokio::time::timeout(patience, reached).await.with_context(seen)
+    }
+
+    /// Deletes the namespace, with everything in it, and says how long it took until it was gone.
+    pub(crate) async fn delete(&self, patience: Duration) -> Result<Duration> {
+        let began = Instant::now();
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        namespaces.delete(NAMESPACE, &DeleteParams::default()).await?;
+        while namespaces.get_opt(NAMESPACE).await?.is_some() {
+            let left = size(&self.ready);
+            ensure!(began.elapsed() < patience, "{left} ScaledObjects are left after {patience:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(began.elapsed())
     }
 }
 

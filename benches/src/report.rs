@@ -25,6 +25,8 @@ pub(crate) struct Report {
     pub(crate) reads_at_rest: Counts,
     /// A restart of the operator with everything in place.
     pub(crate) restarted: Restart,
+    /// From the deletion of their namespace until it was gone.
+    pub(crate) deleted_seconds: f64,
     /// The metrics API.
     pub(crate) latencies: Vec<Latency>,
 }
@@ -92,7 +94,8 @@ impl Report {
             "  operator restarted: gone after {:.2} s, all polled {:.1} s after the next one started",
             self.restarted.exit_seconds, self.restarted.all_polled_seconds
         )?;
-        print_counts(out, "writes", &self.restarted.writes, None)
+        print_counts(out, "writes", &self.restarted.writes, None)?;
+        writeln!(out, "  deleted with their namespace {:4.1} s", self.deleted_seconds)
     }
 }
 

@@ -303,4 +303,4 @@ class Space:
         """Takes the ScaledObjects away while an operator is there to let them go, and leaves the rest to the cluster."""
         self.kubectl("delete", "scaledobjects", "--all", "--wait=true", "--timeout=20s")
         self.load(None)
-        kubectl(self.state, "delete", "namespace", self.name, "--wait=false")
+        kubectl(self.state, "delete", "namespace", self.name, "--wait=false", "--ignore-not-found")

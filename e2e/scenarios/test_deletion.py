@@ -1,5 +1,6 @@
 """A ScaledObject goes: what stays, and what comes back."""
 
+import json
 import time
 
 import pytest
@@ -49,3 +50,28 @@ def test_same_name_again(space):
     space.scaled_object(cooldownPeriod=300)
     # The first one's lastActiveTime would hold it up for five minutes.
     space.wait_replicas(0, seconds=20)
+
+
+@pytest.mark.alone
+def test_a_thousand_objects_and_their_namespace(space):
+    """A namespace goes with everything in it: no object waits for its finalizer, whatever became of its target."""
+    many = 1000
+    space.workload()
+    space.load(0)
+    trigger = space.prometheus_trigger()
+    manifests = [{
+        "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+        "metadata": {"name": f"app-{index:04}", "namespace": space.name},
+        "spec": {
+            # Every other one has no target, and every third one would restore its replicas.
+            "scaleTargetRef": {"name": f"nobody-{index}" if index % 2 else "app"},
+            "advanced": {"restoreToOriginalReplicaCount": index % 3 == 0},
+            "triggers": [trigger],
+        },
+    } for index in range(many)]
+    space.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
+    until("a finalizer on each", lambda: space.kubectl(
+        "get", "scaledobjects", "-o", "jsonpath={.items[*].metadata.finalizers[0]}").split().count("finalizer.keda.sh") == many, 120)
+    began = time.monotonic()
+    space.kubectl("delete", "namespace", space.name, "--timeout=60s")
+    space.note_time(f"{many} ScaledObjects and their namespace gone", time.monotonic() - began)

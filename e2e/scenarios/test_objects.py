@@ -140,6 +140,8 @@ def test_metrics_api(space, state):
     assert '"externalmetrics"' in discovery
     listed = kubectl(state, "api-resources", "--api-group", "external.metrics.k8s.io")
     assert "ExternalMetricValueList" in listed
+    explained = kubectl(state, "explain", "externalmetrics.items", "--api-version", "external.metrics.k8s.io/v1beta1")
+    assert "metricName" in explained and "Quantity" in explained, explained
 
 
 def test_metrics_api_refusals(space):
