@@ -23,6 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     authentications::{self, AuthenticationKey, AuthenticationKind, Authentications},
     cluster::Cluster,
+    credentials::{Credentials, Read},
     events::{self, Notice, Recorder, Writer},
     index::{Index, ObjectKey, WorkloadKey},
     object::Object,
@@ -74,6 +75,7 @@ pub struct Controller {
     cluster: Cluster,
     index: Index,
     authentications: Authentications,
+    credentials: Credentials,
     recorder: Recorder,
     writer: std::sync::Mutex<Option<Writer>>,
     reconciles: Semaphore,
@@ -118,6 +120,7 @@ impl Controller {
             cluster: Cluster::new(client),
             index: Index::default(),
             authentications: Authentications::default(),
+            credentials: Credentials::default(),
             recorder,
             writer: std::sync::Mutex::new(Some(writer)),
             tasks: TaskTracker::new(),
@@ -138,8 +141,9 @@ impl Controller {
         let controller = Arc::clone(self);
         let shutdown = shutdown.clone();
         self.tasks.spawn(async move {
-            let work = controller.authentications.work(&controller);
-            shutdown.run_until_cancelled(work).await;
+            let work = Box::pin(controller.authentications.work(&controller));
+            let follow = Box::pin(controller.credentials.follow(&controller));
+            shutdown.run_until_cancelled(futures::future::join(work, follow)).await;
         });
     }
 
@@ -179,6 +183,10 @@ impl Controller {
 
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     pub(crate) fn recorder(&self) -> &Recorder {
@@ -370,6 +378,7 @@ impl Controller {
             wait = (wait * 2).min(LAST_RESTART);
         }
         self.use_triggers(&handle, None);
+        self.credentials.used_by(&handle.key, Read::new());
         self.metrics.resources("scaled_object", &handle.key.namespace, -1);
         // A newer object of the same name has series of its own.
         if self.index.object(&handle.key).is_none_or(|current| current.uid == handle.uid) {

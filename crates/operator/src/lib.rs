@@ -9,6 +9,7 @@ mod apply;
 mod authentications;
 mod certificates;
 mod controller;
+mod credentials;
 mod decide;
 mod health;
 mod index;

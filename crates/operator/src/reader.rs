@@ -1,6 +1,9 @@
 //! The cluster as triggers and their authentication may read it, on demand: single objects by name, pods by label.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec, Secret};
@@ -12,18 +15,36 @@ use kube::{
 };
 use serde::Deserialize;
 
-use crate::cluster::{Cluster, Target, retry, words};
+use crate::{
+    cluster::{Cluster, Target, retry, words},
+    credentials::{CredentialKind, Read},
+    index::ObjectKey,
+};
 
-/// Reads through the operator's own client; nothing is watched or kept.
+/// Reads through the operator's own client. Nothing is watched; of Secrets and ConfigMaps the versions that were read
+/// are remembered.
 pub struct Reader {
     cluster: Cluster,
+    read: Mutex<Read>,
 }
 
 impl Reader {
     /// A reader on a client.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Reader { cluster: Cluster::new(client) }
+        Reader { cluster: Cluster::new(client), read: Mutex::default() }
+    }
+
+    /// The Secrets and ConfigMaps read so far, found or not.
+    pub(crate) fn read(&self) -> Read {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note<K: kube::Resource>(&self, kind: CredentialKind, namespace: &str, name: &str, found: Option<&K>) {
+        let version = found.map(|found| found.meta().resource_version.clone().unwrap_or_default());
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read twice, with a change in between: the first one is in use somewhere.
+        read.entry((kind, ObjectKey::new(namespace, name))).or_insert(version);
     }
 
     async fn get<K>(&self, api: Api<K>, name: &str) -> Result<Option<K>, ReadError>
@@ -43,6 +64,7 @@ impl ReadsCluster for Reader {
     ) -> Result<Option<BTreeMap<String, Vec<u8>>>, ReadError> {
         let secret: Option<Secret> =
             self.get(Api::namespaced(self.cluster.client(), namespace), name).await?;
+        self.note(CredentialKind::Secret, namespace, name, secret.as_ref());
         Ok(secret.map(|secret| {
             secret.data.unwrap_or_default().into_iter().map(|(key, data)| (key, data.0)).collect()
         }))
@@ -55,6 +77,7 @@ impl ReadsCluster for Reader {
     ) -> Result<Option<BTreeMap<String, String>>, ReadError> {
         let map: Option<ConfigMap> =
             self.get(Api::namespaced(self.cluster.client(), namespace), name).await?;
+        self.note(CredentialKind::ConfigMap, namespace, name, map.as_ref());
         Ok(map.map(|map| map.data.unwrap_or_default()))
     }
 

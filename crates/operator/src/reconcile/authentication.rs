@@ -7,7 +7,7 @@ use keda_auth::{Resolved, Scope};
 use keda_scaler::kube::Reader as _;
 
 use super::triggers::Fault;
-use crate::{cluster::Target, object::Object, reader::Reader};
+use crate::{cluster::Target, credentials::Read, object::Object, reader::Reader};
 
 /// Resolves the credentials of one reconcile of one object.
 pub(super) struct Credentials {
@@ -27,6 +27,11 @@ impl Credentials {
                 env_source_container: object.object.spec.scale_target_ref.env_source_container_name.clone(),
             },
         }
+    }
+
+    /// The Secrets and ConfigMaps that were read.
+    pub(super) fn read(&self) -> Read {
+        self.reader.read()
     }
 
     /// The parameters of a trigger's authentication.

@@ -64,6 +64,8 @@ impl Object {
                 }
             }
         }
+        // Also when something is missing: its appearance, too, is a change.
+        self.controller.credentials().used_by(&self.handle.key, credentials.read());
         if faults.is_empty() {
             return Ok(TriggerSet { slots });
         }

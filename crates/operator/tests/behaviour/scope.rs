@@ -83,6 +83,7 @@ async fn secrets_are_read_by_name_and_never_listed_3668() {
         })
         .collect();
     assert!(reads.iter().all(|read| read.verb == Verb::Get && read.name == "token"), "{reads:?}");
-    assert!((1..=3).contains(&reads.len()), "{} reads, and nothing changed", reads.len());
+    // Once for the trigger, then one look in twenty seconds, whether it changed.
+    assert!((30..=33).contains(&reads.len()), "{} reads in ten minutes", reads.len());
     world.finish().await;
 }

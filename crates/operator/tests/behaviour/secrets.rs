@@ -5,7 +5,7 @@ use std::{cell::RefCell, io, sync::Once, time::Duration};
 use keda_testkit::source::Answer;
 use serde_json::json;
 
-use crate::harness::{Setup, World, deployment, prometheus, scaled_object};
+use crate::harness::{OPERATOR, Setup, World, deployment, prometheus, scaled_object};
 
 thread_local! {
     /// What was logged by this thread since it [listens](listen). A test's runtime has one thread, so this is what the test logged.
@@ -161,5 +161,27 @@ async fn a_changed_credential_reaches_a_running_trigger_6977_3977() {
     world.until(Duration::from_secs(140)).await;
     let ready = crate::condition(&world.server, "web", "Ready");
     assert_eq!(ready.status, keda_api::ConditionStatus::True, "{ready:?}");
+
+    // Rotated while the old token is still taken: within a round, and the spec is the same.
+    world.apply(&secret("two", "fourth")).await.unwrap();
+    world.until(Duration::from_secs(165)).await;
+    assert_eq!(used(&world), "Bearer fourth");
+
+    // Deleted: the object says so. Back again: it goes on.
+    world.delete("Secret/two").await.unwrap();
+    world.until(Duration::from_secs(190)).await;
+    let ready = crate::condition(&world.server, "web", "Ready");
+    assert!(ready.message.as_deref().unwrap_or_default().contains("two"), "{ready:?}");
+    world.apply(&secret("two", "fifth")).await.unwrap();
+    world.until(Duration::from_secs(215)).await;
+    assert_eq!(used(&world), "Bearer fifth");
+
+    // All of that without a write while nothing changes.
+    world.until(Duration::from_secs(300)).await;
+    let mark = world.server.mark();
+    world.until(Duration::from_secs(1000)).await;
+    let writes = world.server.writes_since(mark);
+    let ours = writes.iter().find(|write| write.user == OPERATOR && !write.resource.starts_with("leases"));
+    assert!(ours.is_none(), "{ours:?}");
     world.finish().await;
 }
