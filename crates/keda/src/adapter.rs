@@ -62,8 +62,6 @@ pub(crate) struct Flags {
     api: ApiFlags,
     #[command(flatten)]
     logs: LogFlags,
-    #[command(flatten)]
-    inert: Inert,
 }
 
 /// How the front proxy is recognised, when not by what the cluster says.
@@ -119,47 +117,6 @@ struct DelegationFlags {
     /// Metrics answered at the same time; more callers are told to come again.
     #[arg(long, default_value_t = 400)]
     max_requests_inflight: usize,
-}
-
-/// Upstream's flags without a counterpart here: accepted so that upstream's command lines work.
-#[derive(Debug, clap::Args)]
-struct Inert {
-    /// Accepted, without effect: --kubeconfig is used for everything.
-    #[arg(long, hide = true)]
-    authentication_kubeconfig: Option<String>,
-    /// Accepted, without effect: --kubeconfig is used for everything.
-    #[arg(long, hide = true)]
-    authorization_kubeconfig: Option<String>,
-    /// Accepted, without effect: nothing is listed.
-    #[arg(long, hide = true)]
-    lister_kubeconfig: Option<String>,
-    /// Accepted, without effect.
-    #[arg(long, hide = true)]
-    discovery_interval: Option<String>,
-    /// Accepted, without effect.
-    #[arg(long, hide = true)]
-    client_qps: Option<f64>,
-    /// Accepted, without effect.
-    #[arg(long, hide = true)]
-    client_burst: Option<u64>,
-    /// Accepted, without effect: not supported yet.
-    #[arg(long, hide = true)]
-    profiling_bind_address: Option<String>,
-    /// Accepted, without effect.
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    profiling: Option<bool>,
-    /// Accepted, without effect.
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    contention_profiling: Option<bool>,
-    /// Accepted, without effect.
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    enable_priority_and_fairness: Option<bool>,
-    /// Accepted, without effect: there is no audit log yet.
-    #[arg(long, hide = true)]
-    audit_log_path: Option<String>,
-    /// Accepted, without effect: there is no audit log yet.
-    #[arg(long, hide = true)]
-    audit_policy_file: Option<String>,
 }
 
 /// Runs the adapter until a signal or a failure.

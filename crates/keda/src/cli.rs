@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{adapter, crds, demo, lint, operator, schema};
+use crate::{adapter, crds, demo, inert, lint, operator, schema};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -23,7 +23,6 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value, once, at start")]
 enum Command {
     /// Run the operator: poll sources, scale workloads, keep their HPAs.
     Operator(operator::Flags),
@@ -41,7 +40,7 @@ enum Command {
 
 /// Runs what the arguments ask for.
 pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
-    let cli = Cli::parse_from(with_subcommand(arguments));
+    let cli = Cli::parse_from(inert::strip(with_subcommand(arguments)));
     match cli.command {
         Command::Operator(flags) => operator::run(flags),
         Command::Adapter(flags) => adapter::run(flags),

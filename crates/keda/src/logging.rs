@@ -1,4 +1,4 @@
-//! The `--zap-*` flags, and klog's, which upstream's manifests pass.
+//! The `--zap-*` flags.
 
 use anyhow::Result;
 use keda_telemetry::logs::{self, Encoder, Level, StacktraceLevel, TimeEncoding};
@@ -21,28 +21,6 @@ pub(crate) struct LogFlags {
     /// Development mode: console encoder, debug level.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     zap_devel: bool,
-    #[command(flatten)]
-    klog: KlogFlags,
-}
-
-/// klog's flags: they steer client-go's own logs, which do not exist here. Accepted so that upstream's command lines work.
-#[derive(Debug, clap::Args)]
-struct KlogFlags {
-    /// Accepted, without effect.
-    #[arg(short = 'v', long, hide = true, allow_hyphen_values = true)]
-    v: Option<String>,
-    /// Accepted, without effect.
-    #[arg(long, hide = true)]
-    vmodule: Option<String>,
-    /// Accepted, without effect: logs go to standard error.
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    logtostderr: Option<String>,
-    /// Accepted, without effect.
-    #[arg(long, hide = true)]
-    stderrthreshold: Option<String>,
-    /// Accepted, without effect.
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    alsologtostderr: Option<String>,
 }
 
 impl LogFlags {
@@ -55,6 +33,8 @@ impl LogFlags {
             time: self.zap_time_encoding.unwrap_or_default(),
             stacktrace: self.zap_stacktrace_level,
         };
-        Ok(logs::init(&options)?)
+        logs::init(&options)?;
+        crate::inert::announce();
+        Ok(())
     }
 }

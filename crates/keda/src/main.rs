@@ -5,6 +5,7 @@ mod cli;
 mod crds;
 mod demo;
 mod environment;
+mod inert;
 mod kubernetes;
 mod lint;
 mod logging;
