@@ -7,6 +7,7 @@
 mod committed;
 mod crds;
 mod docs;
+mod errors;
 mod grpc;
 mod schemas;
 
@@ -20,8 +21,13 @@ use committed::File;
 type Generator = fn(&Path) -> Result<Vec<File>>;
 
 /// Every generator, by its word on the command line.
-const GENERATORS: &[(&str, Generator)] =
-    &[("crds", crds::render), ("docs", docs::render), ("grpc", grpc::files), ("schemas", schemas::render)];
+const GENERATORS: &[(&str, Generator)] = &[
+    ("crds", crds::render),
+    ("docs", docs::render),
+    ("errors", errors::render),
+    ("grpc", grpc::files),
+    ("schemas", schemas::render),
+];
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -1,9 +1,14 @@
 //! Why an authentication reference or an environment could not be resolved. The texts end up in the Ready condition
 //! and in events, so they name objects and keys, never values.
 
-use keda_scaler::kube::ReadError;
+use keda_scaler::{Code, kube::ReadError};
 
 use crate::ReadKey;
+
+/// What is said of `provider: azure`, also by `keda lint`.
+pub const RETIRED: &str = "podIdentity provider azure (AAD Pod Identity) is retired and was removed from KEDA: set the provider to \
+                           azure-workload, keep identityId, and give that identity a federated credential for the operator's \
+                           ServiceAccount";
 
 /// Why parameters could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +33,56 @@ pub enum Error {
         source_name: String,
     },
 
+    /// The podIdentity is not valid. What admission refuses is said in its words.
+    #[error("{text}, in {origin}")]
+    Identity {
+        /// The object that has it.
+        origin: ReadKey,
+        /// The field, what is wrong with it and what is allowed.
+        text: String,
+    },
+
+    /// The pod identity of old, which nothing can give any more.
+    #[error("{RETIRED}, in {origin} [{code}]", code = Code::AzurePodIdentityRetired)]
+    Retired {
+        /// The object that asks for it.
+        origin: ReadKey,
+    },
+
+    /// `filePath` is used and cannot be.
+    #[error("filePath \"{path}\" of {origin} {why}")]
+    File {
+        /// The object that names it.
+        origin: ReadKey,
+        /// The path as written.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+
+    /// The file of `filePath` is in the operator's container, and this is not the operator.
+    #[error("filePath \"{path}\" of {origin} is a file of the operator's container")]
+    ElsewhereFile {
+        /// The object that names it.
+        origin: ReadKey,
+        /// The path as written.
+        path: String,
+    },
+
     /// A ClusterTriggerAuthentication reads Secrets or ConfigMaps, and nobody said in which namespace.
     #[error(
         "{0} reads from the cluster object namespace, which is not known: set KEDA_CLUSTER_OBJECT_NAMESPACE"
     )]
     NoClusterObjectNamespace(ReadKey),
+
+    /// The ServiceAccount whose token is a parameter does not exist.
+    #[error("parameter \"{parameter}\" is a token of {object}, which does not exist")]
+    MissingAccount {
+        /// The parameter.
+        parameter: String,
+        /// Where it was looked for.
+        object: ReadKey,
+    },
 
     /// The object that a parameter or variable comes from does not exist.
     #[error("{what} is read from key \"{key}\" of {object}, which does not exist")]

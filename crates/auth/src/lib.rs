@@ -1,16 +1,21 @@
-//! TriggerAuthentication to parameters: what an `authenticationRef` means, and what a container's environment says.
+//! TriggerAuthentication to parameters and identities: what an `authenticationRef` means, and what a container's environment says.
 //!
 //! [`resolve`] turns a reference into parameters for one trigger, [`container_env`] turns a pod template into the
 //! variables that `...FromEnv` metadata reads. Both read the cluster by name through
 //! [`kube::Reader`](keda_scaler::kube::Reader) only, keep nothing, and write nothing; [`Tracked`] says afterwards what
 //! was read, so that a change to one of these objects can reach the trigger at once.
 //!
+//! [`azure::Broker`] turns the identity that a TriggerAuthentication asks for into tokens.
+//!
 //! Upstream logs most failures and goes on with an empty parameter, which makes an unauthenticated trigger out of a
 //! typing error. Here each of them is an [`Error`] that names the parameter, the object and the key. No error ever
 //! carries a value.
 
+pub mod azure;
 mod env;
 mod error;
+mod file;
+mod identity;
 mod resolve;
 mod tracked;
 
@@ -18,6 +23,6 @@ mod tracked;
 mod memory;
 
 pub use env::container_env;
-pub use error::Error;
-pub use resolve::{Resolved, Scope, resolve, unsupported};
+pub use error::{Error, RETIRED};
+pub use resolve::{BOUND_TOKEN_LIFETIME, Files, Resolved, Scope, resolve, unsupported};
 pub use tracked::{ReadKey, Tracked};

@@ -1,12 +1,14 @@
 //! A cluster for the tests: objects by namespace and name.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{
     ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication, TriggerAuthenticationSpec,
 };
+use keda_scaler::Secret;
 use keda_scaler::kube::{ReadError, Reader};
 
 /// Keys are `namespace/name`, or the name of a cluster's object.
@@ -16,6 +18,7 @@ pub(crate) struct Memory {
     config_maps: BTreeMap<String, BTreeMap<String, String>>,
     authentications: BTreeMap<String, TriggerAuthenticationSpec>,
     templates: BTreeMap<String, PodTemplateSpec>,
+    accounts: BTreeMap<String, BTreeMap<String, String>>,
     /// Every read of a Secret fails with this.
     pub(crate) secrets_fail: Option<ReadError>,
 }
@@ -30,6 +33,13 @@ impl Memory {
     pub(crate) fn config_map(mut self, at: &str, data: &[(&str, &str)]) -> Self {
         let data = data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         self.config_maps.insert(at.to_owned(), data);
+        self
+    }
+
+    /// A ServiceAccount with its annotations.
+    pub(crate) fn account(mut self, at: &str, annotations: &[(&str, &str)]) -> Self {
+        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        self.accounts.insert(at.to_owned(), annotations.collect());
         self
     }
 
@@ -93,5 +103,26 @@ impl Reader for Memory {
         name: &str,
     ) -> Result<Option<PodTemplateSpec>, ReadError> {
         Ok(self.templates.get(&format!("{namespace}/{name}")).cloned())
+    }
+
+    async fn service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, ReadError> {
+        Ok(self.accounts.get(&format!("{namespace}/{name}")).cloned())
+    }
+
+    /// A token in the API server's form, unsigned, valid for ever.
+    async fn service_account_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        audience: Option<&str>,
+        _: Duration,
+    ) -> Result<Option<Secret>, ReadError> {
+        let subject = format!("system:serviceaccount:{namespace}:{name}");
+        let token = crate::azure::fake::federated_token(&subject, audience.unwrap_or("kubernetes"), None);
+        Ok(self.accounts.contains_key(&format!("{namespace}/{name}")).then(|| Secret::from(token)))
     }
 }

@@ -1,15 +1,17 @@
 //! From an `authenticationRef` to parameters (core.md 6.1, 6.2; upstream `pkg/scaling/resolver`).
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{AuthenticationRef, GroupVersionKindResource, TriggerAuthenticationSpec};
 use keda_scaler::{PodIdentity, Secret, kube::Reader};
 
-use crate::{Error, ReadKey, Tracked, env};
+use crate::{Error, ReadKey, Tracked, env, file, identity};
 
 /// Where a reference is looked up and what it may read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Scope {
     /// The namespace of the ScaledObject or ScaledJob.
     pub namespace: String,
@@ -21,6 +23,39 @@ pub struct Scope {
     /// The container that `...FromEnv` metadata reads (`envSourceContainerName`). An `env` source does not follow it:
     /// without a container of its own it means the first one, as upstream.
     pub env_source_container: Option<String>,
+    /// Where the files of `filePath` are (`--filepath-auth-root-path`).
+    pub files: Files,
+    /// How long a `boundServiceAccountToken` lives (`KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY`).
+    pub bound_token_lifetime: Duration,
+}
+
+impl Default for Scope {
+    /// Nothing but upstream's defaults.
+    fn default() -> Self {
+        Self {
+            namespace: String::new(),
+            cluster_object_namespace: None,
+            target: None,
+            env_source_container: None,
+            files: Files::Off,
+            bound_token_lifetime: BOUND_TOKEN_LIFETIME,
+        }
+    }
+}
+
+/// Upstream's default life of a `boundServiceAccountToken`.
+pub const BOUND_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Where the files of `filePath` are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Files {
+    /// The flag is not given: `filePath` is refused.
+    #[default]
+    Off,
+    /// Below this folder.
+    Below(PathBuf),
+    /// In the operator's container, which this process does not see.
+    Elsewhere,
 }
 
 /// What a reference came to.
@@ -36,7 +71,8 @@ pub struct Resolved {
 
 /// Resolves a trigger's `authenticationRef`. No reference, or one without a name, is no parameters.
 ///
-/// Later sources overwrite equal names, in upstream's order: `env`, `configMapTargetRef`, `secretTargetRef`.
+/// Later sources overwrite equal names, in upstream's order: `env`, `configMapTargetRef`, `secretTargetRef`,
+/// `boundServiceAccountToken`. A `filePath` stands in place of all of them.
 ///
 /// # Errors
 ///
@@ -48,21 +84,28 @@ pub async fn resolve(
     reader: &dyn Reader,
 ) -> Result<Resolved, Error> {
     let tracked = Tracked::new(reader);
-    let params = match reference {
-        Some(reference) if !reference.name.is_empty() => params(reference, scope, &tracked).await?,
-        _ => BTreeMap::new(),
+    let (params, pod_identity) = match reference {
+        Some(reference) if !reference.name.is_empty() => {
+            let Found { key, spec, namespace } = find(reference, scope, &tracked).await?;
+            refuse_unsupported(&key, &spec)?;
+            let pod_identity = identity::of(&key, &spec, scope, &tracked).await?;
+            (params(&key, &spec, &namespace, scope, &tracked).await?, pod_identity)
+        }
+        _ => Default::default(),
     };
-    Ok(Resolved { params, pod_identity: PodIdentity::None, reads: tracked.reads() })
+    Ok(Resolved { params, pod_identity, reads: tracked.reads() })
 }
 
 async fn params(
-    reference: &AuthenticationRef,
+    key: &ReadKey,
+    spec: &TriggerAuthenticationSpec,
+    namespace: &SourceNamespace,
     scope: &Scope,
     reader: &dyn Reader,
 ) -> Result<BTreeMap<String, Secret>, Error> {
-    let Found { key, spec, namespace } = find(reference, scope, reader).await?;
-    refuse_unsupported(&key, &spec)?;
-
+    if let Some(path) = spec.file_path.as_deref().filter(|path| !path.is_empty()) {
+        return file::params(key, path, &scope.files);
+    }
     let mut params = BTreeMap::new();
     let sources = spec.env.as_deref().unwrap_or_default();
     if !sources.is_empty() {
@@ -84,24 +127,34 @@ async fn params(
     }
 
     for source in spec.config_map_target_ref.iter().flatten() {
-        let object = ReadKey::config_map(namespace.get(&key)?, &source.name);
+        let object = ReadKey::config_map(namespace.get(key)?, &source.name);
         let data = reader
-            .config_map(namespace.get(&key)?, &source.name)
+            .config_map(namespace.get(key)?, &source.name)
             .await
             .map_err(|cause| Error::Read { object: object.clone(), cause })?;
         let value = pick(data, &source.parameter, &source.key, object)?;
         params.insert(source.parameter.clone(), Secret::from(value));
     }
     for source in spec.secret_target_ref.iter().flatten() {
-        let object = ReadKey::secret(namespace.get(&key)?, &source.name);
+        let object = ReadKey::secret(namespace.get(key)?, &source.name);
         let data = reader
-            .secret(namespace.get(&key)?, &source.name)
+            .secret(namespace.get(key)?, &source.name)
             .await
             .map_err(|cause| Error::Read { object: object.clone(), cause })?;
         let value = pick(data, &source.parameter, &source.key, object.clone())?;
         let value =
             String::from_utf8(value).map_err(|_| Error::NotText { key: source.key.clone(), object })?;
         params.insert(source.parameter.clone(), Secret::from(value));
+    }
+    for source in spec.bound_service_account_token.iter().flatten() {
+        let (namespace, name) = (namespace.get(key)?, source.service_account_name.as_str());
+        let object = ReadKey::namespaced("ServiceAccount", namespace, name);
+        let token = reader
+            .service_account_token(namespace, name, None, scope.bound_token_lifetime)
+            .await
+            .map_err(|cause| Error::Read { object: object.clone(), cause })?;
+        let missing = || Error::MissingAccount { parameter: source.parameter.clone(), object };
+        params.insert(source.parameter.clone(), token.ok_or_else(missing)?);
     }
     Ok(params)
 }
@@ -154,26 +207,24 @@ fn refuse_unsupported(origin: &ReadKey, spec: &TriggerAuthenticationSpec) -> Res
 
 /// Names the first source that a spec needs and that is not supported yet.
 pub fn unsupported(spec: &TriggerAuthenticationSpec) -> Option<String> {
-    let identity = spec.pod_identity.as_ref().map(|identity| identity.provider.as_str());
-    if let Some(provider) = identity.filter(|provider| !matches!(*provider, "" | "none")) {
+    let provider = spec.pod_identity.as_ref().map(|identity| identity.provider.as_str()).unwrap_or_default();
+    if !matches!(provider, "" | "none" | "azure-workload" | "azure") {
         return Some(format!("podIdentity provider {provider}"));
     }
     let sources = [
-        ("filePath", spec.file_path.as_ref().is_some_and(|path| !path.is_empty())),
         ("hashiCorpVault", spec.hashi_corp_vault.is_some()),
         ("azureKeyVault", spec.azure_key_vault.is_some()),
         ("gcpSecretManager", spec.gcp_secret_manager.is_some()),
         ("awsSecretManager", spec.aws_secret_manager.is_some()),
-        (
-            "boundServiceAccountToken",
-            spec.bound_service_account_token.as_ref().is_some_and(|list| !list.is_empty()),
-        ),
         ("oauth2", spec.oauth2.is_some()),
     ];
     sources.into_iter().find(|(_, used)| *used).map(|(name, _)| name.to_owned())
 }
 
-async fn pod_template(scope: &Scope, reader: &dyn Reader) -> Result<Option<PodTemplateSpec>, Error> {
+pub(crate) async fn pod_template(
+    scope: &Scope,
+    reader: &dyn Reader,
+) -> Result<Option<PodTemplateSpec>, Error> {
     let Some((kind, name)) = &scope.target else { return Ok(None) };
     let read = reader.pod_template(kind, &scope.namespace, name).await;
     read.map_err(|cause| Error::Read {

@@ -18,7 +18,7 @@ fn scope() -> Scope {
         namespace: "ns".to_owned(),
         cluster_object_namespace: Some("keda".to_owned()),
         target: Some((deployment, "app".to_owned())),
-        env_source_container: None,
+        ..Scope::default()
     }
 }
 
@@ -53,7 +53,7 @@ async fn no_reference_is_no_parameters() {
     for reference in [None, Some(reference("", None))] {
         let resolved = resolve(reference.as_ref(), &scope(), &cluster).await.expect("resolves");
         assert!(resolved.params.is_empty() && resolved.reads.is_empty());
-        assert_eq!(resolved.pod_identity, PodIdentity::None);
+        assert_eq!(resolved.pod_identity, PodIdentity::default());
     }
 }
 
@@ -192,8 +192,7 @@ async fn other_sources_are_refused_by_name() {
     let credentials = json!({ "parameter": "p", "name": "n" });
     for (spec, source) in [
         (json!({ "podIdentity": { "provider": "aws" } }), "podIdentity provider aws"),
-        (json!({ "podIdentity": { "provider": "azure-workload" } }), "podIdentity provider azure-workload"),
-        (json!({ "filePath": "db.json" }), "filePath"),
+        (json!({ "podIdentity": { "provider": "gcp" } }), "podIdentity provider gcp"),
         (
             json!({ "hashiCorpVault": { "address": "https://vault", "authentication": "token",
                 "secrets": [{ "parameter": "p", "path": "a", "key": "k" }] } }),
@@ -206,10 +205,6 @@ async fn other_sources_are_refused_by_name() {
         (json!({ "gcpSecretManager": { "secrets": [{ "parameter": "p", "id": "i" }] } }), "gcpSecretManager"),
         (json!({ "awsSecretManager": { "secrets": [credentials.clone()] } }), "awsSecretManager"),
         (
-            json!({ "boundServiceAccountToken": [{ "parameter": "p", "serviceAccountName": "s" }] }),
-            "boundServiceAccountToken",
-        ),
-        (
             json!({ "oauth2": { "type": "clientCredentials", "clientId": "id", "tokenUrl": "https://idp" } }),
             "oauth2",
         ),
@@ -219,6 +214,139 @@ async fn other_sources_are_refused_by_name() {
             format!("{source} in TriggerAuthentication ns/auth is not supported yet")
         );
     }
+}
+
+#[tokio::test]
+async fn an_azure_identity_is_what_the_manifest_says() {
+    let given = json!({ "podIdentity": {
+        "provider": "azure-workload", "identityId": " client ", "identityTenantId": "tenant",
+        "identityAuthorityHost": "https://login.airgap.example/", "identityOwner": "workload",
+    } });
+    let cluster = Memory::default()
+        .template("ns/app", json!({ "spec": { "serviceAccountName": "shop", "containers": [] } }))
+        .authentication("ns/auth", given);
+    let resolved = resolve_ta(&cluster).await.expect("resolves");
+    let identity = &resolved.pod_identity;
+    assert_eq!(identity.provider(), Some("azure-workload"));
+    assert_eq!(identity.identity_id.as_deref(), Some("client"));
+    assert_eq!(identity.identity_tenant_id.as_deref(), Some("tenant"));
+    assert_eq!(identity.identity_authority_host.as_deref(), Some("https://login.airgap.example/"));
+    let account = identity.workload.as_ref().map(ToString::to_string);
+    assert_eq!(account.as_deref(), Some("system:serviceaccount:ns:shop"));
+    assert_eq!(reads(&resolved), ["Deployment ns/app", "TriggerAuthentication ns/auth"]);
+
+    let plain = json!({ "podIdentity": { "provider": "azure-workload", "identityOwner": "keda" } });
+    let resolved = resolve_ta(&Memory::default().authentication("ns/auth", plain)).await.expect("resolves");
+    assert_eq!(resolved.pod_identity, PodIdentity::from_provider("azure-workload"));
+}
+
+#[tokio::test]
+async fn a_wrong_azure_identity_is_refused_by_its_field() {
+    let with = |fields: Value| {
+        let mut identity = json!({ "provider": "azure-workload" });
+        identity.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        json!({ "podIdentity": identity })
+    };
+    for (fields, text) in [
+        (
+            json!({ "identityId": "" }),
+            "identityId of PodIdentity should not be empty. If it's set, identityId has to be different than \"\"",
+        ),
+        (
+            json!({ "identityTenantId": "" }),
+            "identityTenantId of PodIdentity should not be empty. If it's set, identityTenantId has to be different than \"\"",
+        ),
+        (
+            json!({ "identityAuthorityHost": "https://login.example" }),
+            "identityTenantID of PodIdentity should not be nil or empty when identityAuthorityHost of PodIdentity is set",
+        ),
+        (
+            json!({ "identityAuthorityHost": "login.example", "identityTenantId": "t" }),
+            "identityAuthorityHost of PodIdentity must be an https address, like https://login.microsoftonline.com/",
+        ),
+        (
+            json!({ "identityOwner": "workload" }),
+            "identityOwner of PodIdentity is workload, but the target has no pod template",
+        ),
+        (
+            json!({ "identityOwner": "me" }),
+            "identityOwner of PodIdentity must be keda or workload, not \"me\"",
+        ),
+    ] {
+        let text = format!("{text}, in TriggerAuthentication ns/auth");
+        assert_eq!(refusal(Memory::default(), with(fields)).await, text);
+    }
+}
+
+#[tokio::test]
+async fn the_retired_pod_identity_says_what_replaces_it() {
+    let spec = json!({ "podIdentity": { "provider": "azure", "identityId": "client" } });
+    assert_eq!(
+        refusal(Memory::default(), spec).await,
+        "podIdentity provider azure (AAD Pod Identity) is retired and was removed from KEDA: set the provider to azure-workload, \
+         keep identityId, and give that identity a federated credential for the operator's ServiceAccount, in \
+         TriggerAuthentication ns/auth [azure-pod-identity-retired]"
+    );
+}
+
+#[tokio::test]
+async fn a_file_replaces_every_other_source() {
+    let root = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(root.path().join("db")).expect("a folder");
+    std::fs::write(root.path().join("db/main.json"), r#"{"user":"bob","password":"hunter2"}"#)
+        .expect("written");
+    std::fs::write(root.path().join("wrong.json"), r#"{"password":["hunter2"]}"#).expect("written");
+    std::fs::write(root.path().join("text"), "hunter2").expect("written");
+    let spec = |path: &str| {
+        json!({ "filePath": path, "podIdentity": { "provider": "azure-workload" },
+            "secretTargetRef": [{ "parameter": "token", "name": "absent", "key": "t" }] })
+    };
+    let reference = reference("auth", Some("ClusterTriggerAuthentication"));
+    let below = Scope { files: Files::Below(root.path().to_owned()), ..scope() };
+    let run = async |path: &str, scope: &Scope| {
+        let cluster = Memory::default().authentication("auth", spec(path));
+        resolve(Some(&reference), scope, &cluster).await.map_err(|error| error.to_string())
+    };
+    let resolved = run("db/main.json", &below).await.expect("resolves");
+    assert_eq!(exposed(&resolved), [("password", "hunter2"), ("user", "bob")]);
+    assert!(resolved.pod_identity.is_azure(), "the identity is kept");
+
+    let of = |path: &str, why: &str| format!("filePath {path:?} of ClusterTriggerAuthentication auth {why}");
+    for (path, scope, why) in [
+        ("/etc/passwd", &below, "is not allowed: it must be relative, without \"..\""),
+        ("../main.json", &below, "is not allowed: it must be relative, without \"..\""),
+        ("absent", &below, "cannot be read: No such file or directory (os error 2)"),
+        ("db", &below, "is no regular file"),
+        ("text", &below, "holds no JSON object"),
+        ("wrong.json", &below, "holds no text under \"password\": every value has to be a text"),
+        ("db/main.json", &scope(), "is not allowed: the operator runs without --filepath-auth-root-path"),
+        (
+            "db/main.json",
+            &Scope { files: Files::Elsewhere, ..scope() },
+            "is a file of the operator's container",
+        ),
+    ] {
+        assert_eq!(run(path, scope).await.expect_err("it is refused"), of(path, why));
+    }
+    assert_eq!(
+        refusal(Memory::default(), json!({ "filePath": "db/main.json" })).await,
+        "filePath \"db/main.json\" of TriggerAuthentication ns/auth is not allowed: only a ClusterTriggerAuthentication may read \
+         files of the operator"
+    );
+}
+
+#[tokio::test]
+async fn a_bound_token_is_made_for_its_service_account() {
+    let spec = || json!({ "boundServiceAccountToken": [{ "parameter": "bearerToken", "serviceAccountName": "reader" }] });
+    let cluster = Memory::default().account("ns/reader", &[]).authentication("ns/auth", spec());
+    let resolved = resolve_ta(&cluster).await.expect("resolves");
+    let account = crate::azure::service_account_of(resolved.params["bearerToken"].expose());
+    assert_eq!(account.expect("a token").to_string(), "system:serviceaccount:ns:reader");
+    assert_eq!(reads(&resolved), ["ServiceAccount ns/reader", "TriggerAuthentication ns/auth"]);
+    assert_eq!(
+        refusal(Memory::default(), spec()).await,
+        "parameter \"bearerToken\" is a token of ServiceAccount ns/reader, which does not exist"
+    );
 }
 
 #[tokio::test]

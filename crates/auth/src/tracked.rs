@@ -4,11 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication};
+use keda_scaler::Secret;
 use keda_scaler::kube::{Pod, ReadError, Reader};
 
 /// An object that was read by name. Displays as `Kind namespace/name`, or `Kind name` for a cluster's object.
@@ -122,5 +124,25 @@ impl Reader for Tracked<'_> {
     /// Passed on only: pods come and go without anybody changing a credential.
     async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, ReadError> {
         self.reader.pods(namespace, selector).await
+    }
+
+    async fn service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, ReadError> {
+        self.note(ReadKey::namespaced("ServiceAccount", namespace, name));
+        self.reader.service_account(namespace, name).await
+    }
+
+    async fn service_account_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        audience: Option<&str>,
+        lifetime: Duration,
+    ) -> Result<Option<Secret>, ReadError> {
+        self.note(ReadKey::namespaced("ServiceAccount", namespace, name));
+        self.reader.service_account_token(namespace, name, audience, lifetime).await
     }
 }

@@ -5,6 +5,7 @@
 use std::{env, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use keda_auth::azure;
 use keda_scaler::http;
 
 /// The text of a variable; an empty one counts as set.
@@ -68,6 +69,25 @@ pub(crate) fn number<N: std::str::FromStr<Err: std::error::Error + Send + Sync +
     given(name)
         .map(|text| text.parse().with_context(|| format!("{name}={text:?} is not a number")))
         .transpose()
+}
+
+/// `KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY`: from one hour, which is the default, to six.
+pub(crate) fn bound_token_lifetime() -> Result<Duration> {
+    const NAME: &str = "KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY";
+    let lifetime = duration(NAME, keda_auth::BOUND_TOKEN_LIFETIME)?;
+    let hour = Duration::from_secs(3600);
+    if !(hour..=6 * hour).contains(&lifetime) {
+        bail!("{NAME}={lifetime:?} must be between 1h and 6h");
+    }
+    Ok(lifetime)
+}
+
+/// What is known about the process's own Azure identity: what Azure's webhook injected, and the ServiceAccount that the
+/// mounted token speaks for.
+pub(crate) fn azure_identity() -> azure::Settings {
+    const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    let own = std::fs::read_to_string(TOKEN).ok().and_then(|token| azure::service_account_of(&token));
+    azure::Settings::read(text, own)
 }
 
 /// How triggers speak HTTP (`KEDA_HTTP_*`); what was asked for and cannot be honoured is logged.

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
+use keda_auth::azure;
 use keda_operator::{
     ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, Reader, Rotation,
 };
@@ -58,7 +59,10 @@ pub(crate) struct Flags {
     k8s_cluster_domain: String,
     #[command(flatten)]
     rotation: RotationFlags,
-    /// Folders of additional CA certificates for triggers; may be repeated.
+    /// Folder below which ClusterTriggerAuthentications may read files (filePath); empty refuses them.
+    #[arg(long, default_value = "")]
+    filepath_auth_root_path: PathBuf,
+    /// Folders of additional CA certificates for triggers and login hosts; may be repeated.
     #[arg(long, default_value = "/custom/ca")]
     ca_dir: Vec<PathBuf>,
     /// Idle connections kept a host for triggers.
@@ -104,9 +108,6 @@ struct Inert {
     /// Not supported yet: CloudEvents.
     #[arg(long)]
     k8s_cluster_name: Option<String>,
-    /// Not supported yet: authentication from files.
-    #[arg(long)]
-    filepath_auth_root_path: Option<String>,
     /// Not supported yet: profiles over HTTP.
     #[arg(long)]
     profiling_bind_address: Option<String>,
@@ -120,10 +121,6 @@ impl Inert {
     fn announce(&self) {
         let asked = [
             ("--enable-opentelemetry-metrics", self.enable_opentelemetry_metrics),
-            (
-                "--filepath-auth-root-path",
-                self.filepath_auth_root_path.as_deref().is_some_and(|path| !path.is_empty()),
-            ),
             (
                 "--profiling-bind-address",
                 self.profiling_bind_address.as_deref().is_some_and(|it| !it.is_empty()),
@@ -163,10 +160,14 @@ async fn serve(flags: Flags) -> Result<()> {
         probes::serve_metrics(&flags.metrics_bind_address, series, &shutdown).await?;
     }
     probes::serve_health(&flags.health_probe_bind_address, Arc::clone(&health), &shutdown).await?;
+    let http = Arc::new(http::Coalescing::new(http::Client::new(flags.http_settings()?)));
+    let kube = Arc::new(Reader::new(client.clone()));
+    let identity = environment::azure_identity();
     let environment = Environment {
-        http: Arc::new(http::Coalescing::new(http::Client::new(flags.http_settings()?))),
+        tokens: Arc::new(azure::Broker::new(identity, http.clone(), kube.clone(), Clock::system())),
+        http,
         clock: Clock::system(),
-        kube: Arc::new(Reader::new(client.clone())),
+        kube,
         telemetry: Arc::new(Instrument::new(Arc::clone(&metrics))),
     };
     let dependencies = Dependencies {
@@ -201,6 +202,9 @@ impl Flags {
                     == Some("enabled"),
                 max_reconciles: environment::number("KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES")?
                     .unwrap_or(ControllerOptions::default().max_reconciles),
+                file_root: Some(self.filepath_auth_root_path.clone())
+                    .filter(|path| !path.as_os_str().is_empty()),
+                bound_token_lifetime: environment::bound_token_lifetime()?,
                 ..ControllerOptions::default()
             },
             pod_namespace: namespace,

@@ -87,6 +87,12 @@ fn references_to_other_objects() {
 }
 
 #[test]
+fn identities_and_what_only_the_operator_has() {
+    check("identities", &[], "expected.txt", 1);
+    check("identities", &["--strict"], "expected.txt", 1);
+}
+
+#[test]
 fn schemas_and_broken_documents() {
     check("schema", &[], "expected.txt", 1);
 }

@@ -59,6 +59,10 @@ pub struct ControllerOptions {
     ///
     /// Upstream's default of 5 throttles a cold start; a reconcile here holds no worker, so the default is 64.
     pub max_reconciles: usize,
+    /// Where `filePath` finds its files (`--filepath-auth-root-path`); `None` refuses it.
+    pub file_root: Option<PathBuf>,
+    /// How long a `boundServiceAccountToken` lives (`KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY`), 1 h.
+    pub bound_token_lifetime: Duration,
     /// Announce metadata keys that no parameter claims (`KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS=enabled`).
     pub announce_unexpected_parameters: bool,
 }
@@ -69,6 +73,8 @@ impl Default for ControllerOptions {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             http_timeout: Duration::from_secs(3),
             max_reconciles: 64,
+            file_root: None,
+            bound_token_lifetime: keda_auth::BOUND_TOKEN_LIFETIME,
             announce_unexpected_parameters: false,
         }
     }

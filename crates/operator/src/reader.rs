@@ -3,20 +3,24 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec, Secret};
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::{ConfigMap, PodTemplateSpec, Secret, ServiceAccount},
+};
 use keda_api::{ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication};
 use keda_scaler::kube::{Pod, ReadError, Reader as ReadsCluster};
 use kube::{
     Api, Client,
-    api::{DynamicObject, ListParams, Request},
+    api::{DynamicObject, ListParams, PostParams, Request},
 };
 use serde::Deserialize;
 
 use crate::{
-    cluster::{Cluster, Target, retry, words},
+    cluster::{Cluster, Target, is_not_found, retry, words},
     credentials::{CredentialKind, Read},
     index::ObjectKey,
 };
@@ -108,6 +112,42 @@ impl ReadsCluster for Reader {
         let template = object.as_ref().and_then(|object| object.data.pointer("/spec/template"));
         // A kind whose `spec.template` is something else than a pod template simply has no environment.
         Ok(template.and_then(|template| PodTemplateSpec::deserialize(template).ok()))
+    }
+
+    async fn service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, ReadError> {
+        let account: Option<ServiceAccount> =
+            self.get(Api::namespaced(self.cluster.client(), namespace), name).await?;
+        Ok(account.map(|account| account.metadata.annotations.unwrap_or_default()))
+    }
+
+    async fn service_account_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        audience: Option<&str>,
+        lifetime: Duration,
+    ) -> Result<Option<keda_scaler::Secret>, ReadError> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.cluster.client(), namespace);
+        let wanted = TokenRequest {
+            spec: TokenRequestSpec {
+                // Empty means the API server's own.
+                audiences: audience.map(str::to_owned).into_iter().collect(),
+                expiration_seconds: i64::try_from(lifetime.as_secs()).ok(),
+                ..TokenRequestSpec::default()
+            },
+            ..TokenRequest::default()
+        };
+        let parameters = PostParams::default();
+        let made = retry(|| accounts.create_token_request(name, &parameters, &wanted)).await;
+        match made {
+            Ok(made) => Ok(made.status.map(|status| keda_scaler::Secret::from(status.token))),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(read_error(&error)),
+        }
     }
 
     /// One list a poll and trigger, instead of a watch that would keep every pod of the cluster in memory. With

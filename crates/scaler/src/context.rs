@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::Secret;
+use crate::{PodIdentity, Secret};
 
 /// Where a trigger stands: its object, its place in it, and the settings that apply to it (core.md 7.5).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,37 +44,7 @@ impl Default for Context {
             object_name: String::new(),
             http_timeout: crate::http::DEFAULT_TIMEOUT,
             as_metric_source: false,
-            pod_identity: PodIdentity::None,
-        }
-    }
-}
-
-/// The `podIdentity` of a trigger's authentication.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PodIdentity {
-    /// No identity, or the provider `none`.
-    #[default]
-    None,
-    /// An identity of the named provider (`azure-workload`, `aws`, `gcp`, ...). No trigger can use one yet; each says so
-    /// by the provider's name.
-    Provider(String),
-}
-
-impl PodIdentity {
-    /// From the provider's name as written in a TriggerAuthentication; empty and `none` mean no identity.
-    pub fn from_provider(provider: &str) -> Self {
-        match provider {
-            "" | "none" => Self::None,
-            name => Self::Provider(name.to_owned()),
-        }
-    }
-
-    /// The provider's name, unless there is none.
-    pub fn provider(&self) -> Option<&str> {
-        match self {
-            Self::None => None,
-            Self::Provider(name) => Some(name),
+            pod_identity: PodIdentity::default(),
         }
     }
 }

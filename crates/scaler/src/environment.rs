@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Clock, http, kube, telemetry::Telemetry};
+use crate::{Clock, http, identity::Tokens, kube, telemetry::Telemetry};
 
 /// The world as the operator (or a test) gives it to triggers. Cheap to clone.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub struct Environment {
     pub clock: Clock,
     /// Single objects of the cluster.
     pub kube: Arc<dyn kube::Reader>,
+    /// Tokens of the process's and the workloads' identities.
+    pub tokens: Arc<dyn Tokens>,
     /// Where the frame reports to.
     pub telemetry: Arc<dyn Telemetry>,
 }

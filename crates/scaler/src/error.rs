@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{http, kube};
+use crate::{Code, http, kube};
 
 /// Why a trigger could not be parsed, planned, connected or sampled.
 ///
@@ -15,6 +15,8 @@ pub struct Error {
     pub kind: Kind,
     /// The full text.
     pub message: String,
+    /// Its page in the catalogue, where it has one; the text names it too.
+    pub code: Option<Code>,
 }
 
 /// Kinds of failure; each is one metric label and one advice.
@@ -25,6 +27,8 @@ pub enum Kind {
     Config,
     /// The credentials are wrong or unusable, seen before the source was asked.
     Auth,
+    /// The credentials are not usable yet and may become so by themselves: what was set up has not spread everywhere.
+    Propagating,
     /// The source could not be reached: name resolution, connection, TLS.
     Unreachable,
     /// The source answered with this HTTP status.
@@ -45,6 +49,7 @@ impl Kind {
         match self {
             Self::Config => "config",
             Self::Auth => "auth",
+            Self::Propagating => "propagating",
             Self::Unreachable => "unreachable",
             Self::Source(_) => "source",
             Self::Timeout => "timeout",
@@ -58,7 +63,12 @@ impl Kind {
 impl Error {
     /// An error of the kind with the whole text.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), code: None }
+    }
+
+    /// An error with a page in the catalogue; the text ends with the page's code.
+    pub fn coded(kind: Kind, code: Code, message: impl fmt::Display) -> Self {
+        Self { kind, message: format!("{message} [{code}]"), code: Some(code) }
     }
 
     /// A mistake in the manifest.
@@ -85,7 +95,7 @@ impl Error {
     /// Whether asking again later can succeed without anybody changing a manifest or a credential.
     pub fn temporary(&self) -> bool {
         match self.kind {
-            Kind::Unreachable | Kind::Timeout | Kind::Answer | Kind::Panic => true,
+            Kind::Propagating | Kind::Unreachable | Kind::Timeout | Kind::Answer | Kind::Panic => true,
             Kind::Source(status) => status >= 500 || status == 408 || status == 429,
             Kind::Config | Kind::Auth | Kind::Unsupported => false,
         }

@@ -1,14 +1,17 @@
 //! What triggers and their authentication may read from the cluster.
 //!
-//! Reads are on demand: single objects by name, and pods by label; nothing here watches. The operator implements [`Reader`] on its
+//! Reads are on demand: single objects by name, pods by label, tokens of ServiceAccounts; nothing here watches. The operator implements [`Reader`] on its
 //! client, tests implement it on a map.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication};
+
+use crate::Secret;
 
 /// Reads objects. `Ok(None)` means that the object does not exist; every other failure is a [`ReadError`].
 #[async_trait]
@@ -55,6 +58,34 @@ pub trait Reader: Send + Sync {
     async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, ReadError> {
         let _ = selector;
         Err(ReadError::permanent(format!("pods of namespace {namespace:?} cannot be listed here")))
+    }
+
+    /// The annotations of a ServiceAccount.
+    ///
+    /// # Errors
+    /// Readers know no ServiceAccounts unless they say otherwise.
+    async fn service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, ReadError> {
+        Err(ReadError::permanent(format!("ServiceAccount {namespace}/{name} cannot be read here")))
+    }
+
+    /// A new token of a ServiceAccount (TokenRequest), for an audience (without one: the API server's own) and a time,
+    /// which the API server may shorten. `Ok(None)` means that the ServiceAccount does not exist.
+    ///
+    /// # Errors
+    /// As [`Reader::service_account`].
+    async fn service_account_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        audience: Option<&str>,
+        lifetime: Duration,
+    ) -> Result<Option<Secret>, ReadError> {
+        let (_, _) = (audience, lifetime);
+        Err(ReadError::permanent(format!("no token of ServiceAccount {namespace}/{name} can be had here")))
     }
 }
 

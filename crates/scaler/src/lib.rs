@@ -9,6 +9,7 @@
 #[cfg(test)]
 extern crate self as keda_scaler;
 
+mod catalogue;
 pub mod clock;
 pub mod config;
 mod context;
@@ -17,6 +18,7 @@ pub mod contract;
 mod environment;
 mod error;
 pub mod http;
+pub mod identity;
 pub mod json_path;
 pub mod kube;
 mod link;
@@ -29,11 +31,13 @@ mod trigger;
 
 pub use keda_scaler_macros::{TriggerConfig, Words};
 
+pub use self::catalogue::{Code, Entry};
 pub use self::clock::Clock;
 pub use self::config::{Secrets, TriggerConfig};
-pub use self::context::{Context, Parameters, PodIdentity};
+pub use self::context::{Context, Parameters};
 pub use self::environment::Environment;
 pub use self::error::{Error, Kind};
+pub use self::identity::PodIdentity;
 pub use self::json_path::JsonPath;
 pub use self::link::{Http, Link};
 pub use self::live::{Live, Outcome, Reading};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::identity::{Token, TokenRequest, Tokens};
 use crate::telemetry::{Subject, Telemetry};
-use crate::{Clock, Context, Environment, Error, http, kube};
+use crate::{Clock, Code, Context, Environment, Error, Kind, http, kube};
 
 /// Given to [`crate::Trigger::connect`]. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +20,7 @@ pub struct Link {
     pub kube: Arc<dyn kube::Reader>,
     /// Where the trigger stands.
     pub context: Arc<Context>,
+    tokens: Arc<dyn Tokens>,
     subject: Arc<Subject>,
     telemetry: Arc<dyn Telemetry>,
 }
@@ -34,10 +36,35 @@ impl Link {
             },
             clock: environment.clock,
             kube: environment.kube.clone(),
+            tokens: environment.tokens.clone(),
             context,
             subject,
             telemetry: environment.telemetry.clone(),
         }
+    }
+
+    /// A valid token, waited for as long as the trigger's default HTTP deadline.
+    ///
+    /// # Errors
+    /// There is none, and why.
+    pub async fn token(&self, request: &TokenRequest) -> Result<Token, Error> {
+        self.in_time(self.tokens.token(request)).await
+    }
+
+    /// A newer token in place of one that the source refused with 401; `None` where it was renewed for that already.
+    ///
+    /// # Errors
+    /// As [`Link::token`].
+    pub async fn renewed(&self, request: &TokenRequest, refused: &Token) -> Result<Option<Token>, Error> {
+        self.in_time(self.tokens.renew(request, refused)).await
+    }
+
+    async fn in_time<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let patience = self.context.http_timeout;
+        tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| {
+            let text = format!("no token within {patience:?}: it is still being asked for");
+            Err(Error::coded(Kind::Timeout, Code::AzureLoginSlow, text))
+        })
     }
 
     /// Reports that the source answered without a number, and whether the user chose to read that as 0.

@@ -142,9 +142,16 @@ pub enum NoticeKind {
     Unread,
     /// A parameter that is read and has no effect.
     NoEffect,
+    /// Something that works and probably is not what was meant, or is not safe.
+    Advice,
 }
 
 impl Notice {
+    /// Something that works and probably is not what was meant.
+    pub fn advice(text: impl Into<String>) -> Self {
+        Self { warning: true, kind: NoticeKind::Advice, text: text.into() }
+    }
+
     /// A parameter without effect.
     pub fn no_effect(text: impl Into<String>) -> Self {
         Self { warning: true, kind: NoticeKind::NoEffect, text: text.into() }

@@ -33,6 +33,8 @@ const DIFFERENCES: &[(&str, &str, &str, &str)] = &[
     ("prometheus", "clientID", "ours only", "nested group"),
     ("prometheus", "clientSecret", "ours only", "nested group"),
     ("prometheus", "endpointParams", "ours only", "nested group"),
+    ("prometheus", "cloud", "ours only", "read by hand upstream, outside of the declaration"),
+    ("prometheus", "azureManagedPrometheusResourceURL", "ours only", "read by hand upstream"),
     ("prometheus", "awsRoleArn", "ours only", "read by hand upstream, outside of the declaration"),
     ("prometheus", "awsAccessKeyID", "ours only", "read by hand upstream"),
     ("prometheus", "awsSecretAccessKey", "ours only", "read by hand upstream"),

@@ -213,6 +213,7 @@ async fn start_operator(
         http: Arc::new(http::Coalescing::new(http::Client::new(http::Settings::default()))),
         clock: Clock::system(),
         kube: Arc::new(Reader::new(client.clone())),
+        tokens: Arc::new(keda_scaler::identity::NoTokens),
         telemetry: Arc::new(Instrument::new(Arc::clone(&metrics))),
     };
     let options = Options {

@@ -6,6 +6,13 @@ use serde::Deserialize;
 
 use super::{document::Object, report::Finding};
 
+/// What is said of the retired pod identity, which no schema admits.
+pub(super) fn retired(object: &Object) -> Option<Finding> {
+    let text = || format!("{} [{}]", keda_auth::RETIRED, keda_scaler::Code::AzurePodIdentityRetired);
+    let provider = object.value.pointer("/spec/podIdentity/provider")?;
+    (provider == "azure").then(|| Finding::error(object.line_of("spec.podIdentity.provider"), text()))
+}
+
 /// What admission would say about a TriggerAuthentication or a ClusterTriggerAuthentication.
 pub(super) fn check(object: &Object, spec: &TriggerAuthenticationSpec) -> Vec<Finding> {
     let mut findings = Vec::new();

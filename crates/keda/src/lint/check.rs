@@ -157,6 +157,9 @@ impl Run<'_> {
                     findings.extend(authentication::check(object, &typed.spec));
                 }
             }
+            ("TriggerAuthentication" | "ClusterTriggerAuthentication", true) => {
+                findings.extend(authentication::retired(object));
+            }
             ("CloudEventSource" | "ClusterCloudEventSource", true) if sound => {
                 findings.extend(authentication::check_event_source(object));
             }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -9,6 +10,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{
     ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication, TriggerAuthenticationSpec,
 };
+use keda_scaler::Secret;
 use keda_scaler::kube::{ReadError, Reader};
 use serde_json::Value;
 
@@ -189,6 +191,17 @@ impl Reader for FilesReader<'_> {
             Some(data) => Some(data.clone()),
             None => self.placeholders("ConfigMap", at, || PLACEHOLDER.to_owned()),
         })
+    }
+
+    /// What a token would hold is not known here, and nothing depends on it.
+    async fn service_account_token(
+        &self,
+        _: &str,
+        _: &str,
+        _: Option<&str>,
+        _: Duration,
+    ) -> Result<Option<Secret>, ReadError> {
+        Ok(Some(Secret::from(PLACEHOLDER)))
     }
 
     async fn trigger_authentication(

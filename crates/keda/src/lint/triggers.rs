@@ -44,6 +44,8 @@ pub(super) async fn judge(
         cluster_object_namespace: Some(options.cluster_object_namespace.clone()),
         target: Some(subject.target.clone()),
         env_source_container: subject.env_source_container.clone(),
+        files: keda_auth::Files::Elsewhere,
+        ..Scope::default()
     };
     let mut findings = Vec::new();
     let mut metrics = Vec::new();
@@ -51,7 +53,7 @@ pub(super) async fn judge(
     match given(registry, trigger, &scope, &reader, options.strict).await {
         Err(text) => findings.push(Finding::error(object.line_of(&source_of(&path, trigger, &text)), text)),
         Ok(given) => {
-            let missing = !given.missing.is_empty() && !options.strict;
+            let missing = !given.missing.is_empty() && (!options.strict || given.elsewhere);
             for (source, name) in given.missing.iter().filter(|_| missing) {
                 let line = object.line_of(&format!("{path}.{source}"));
                 findings.push(Finding::warning(line, format!("{name} is not among the files")));
@@ -90,6 +92,8 @@ struct Given {
     identity: PodIdentity,
     /// The authentication, or the environment, could not be resolved for want of an object.
     partial: bool,
+    /// Something is in a file of the operator, which is never among the files.
+    elsewhere: bool,
     /// What is not among the files, each with the field that needs it.
     missing: Vec<(String, String)>,
 }
@@ -108,12 +112,17 @@ async fn given(
     let mut given = Given {
         auth: BTreeMap::new(),
         env: BTreeMap::new(),
-        identity: PodIdentity::None,
+        identity: PodIdentity::default(),
         partial: false,
+        elsewhere: false,
         missing: Vec::new(),
     };
     match keda_auth::resolve(trigger.authentication_ref.as_ref(), scope, reader).await {
         Ok(resolved) => (given.auth, given.identity) = (resolved.params, resolved.pod_identity),
+        Err(keda_auth::Error::ElsewhereFile { path, .. }) => {
+            (given.partial, given.elsewhere) = (true, true);
+            given.missing.push((AUTHENTICATION.to_owned(), format!("the operator's file {path}")));
+        }
         Err(error) if !strict && for_want_of_an_object(&error, reader) => given.partial = true,
         Err(error) => return Err(error.to_string()),
     }
@@ -128,6 +137,12 @@ async fn given(
             Some(template) => {
                 match keda_auth::container_env(&template, container, &scope.namespace, reader).await {
                     Ok(env) => given.env = env,
+                    Err(keda_auth::Error::ElsewhereFile { path, .. }) => {
+                        given.partial = true;
+                        given
+                            .missing
+                            .push((AUTHENTICATION.to_owned(), format!("the operator's file {path}")));
+                    }
                     Err(error) if !strict && for_want_of_an_object(&error, reader) => given.partial = true,
                     Err(error) => return Err(format!("{}{error}", refusal::ENVIRONMENT)),
                 }

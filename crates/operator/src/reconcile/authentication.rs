@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use keda_api::AuthenticationRef;
-use keda_auth::{Resolved, Scope};
+use keda_auth::{Files, Resolved, Scope};
 use keda_scaler::kube::Reader as _;
 
 use super::triggers::Fault;
@@ -25,6 +25,8 @@ impl Credentials {
                 cluster_object_namespace: controller.scope().cluster_object_namespace.clone(),
                 target: Some((target.gvkr.clone(), target.name.clone())),
                 env_source_container: object.object.spec.scale_target_ref.env_source_container_name.clone(),
+                files: controller.options().file_root.clone().map_or(Files::Off, Files::Below),
+                bound_token_lifetime: controller.options().bound_token_lifetime,
             },
         }
     }

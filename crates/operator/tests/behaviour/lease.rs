@@ -48,6 +48,7 @@ impl Process {
                 http: Arc::new(source.clone()),
                 clock: Clock::system(),
                 kube: Arc::new(Reader::new(client)),
+                tokens: Arc::new(keda_scaler::identity::NoTokens),
                 telemetry: Arc::new(Instrument::new(Arc::clone(&metrics))),
             },
             metrics,

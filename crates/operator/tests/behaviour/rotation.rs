@@ -95,6 +95,7 @@ async fn certificates_are_made_served_and_renewed_without_a_restart() {
             http: Arc::new(source),
             clock: Clock::system(),
             kube: Arc::new(Reader::new(client)),
+            tokens: Arc::new(keda_scaler::identity::NoTokens),
             telemetry: Arc::new(Instrument::new(Arc::clone(&metrics))),
         },
         metrics,

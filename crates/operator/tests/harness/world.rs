@@ -145,6 +145,7 @@ impl World {
             http: Arc::new(http::Coalescing::new(self.source.clone())),
             clock: self.clock,
             kube: Arc::new(Reader::new(client.clone())),
+            tokens: Arc::new(keda_scaler::identity::NoTokens),
             telemetry: (self.setup.telemetry)(Arc::new(Instrument::new(Arc::clone(&self.metrics)))),
         };
         let dependencies = Dependencies {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 pub use self::scripted::{Recorder, Scripted};
 pub use self::suite::{Contract, Http};
-use crate::{Clock, Environment, http, kube};
+use crate::{Clock, Environment, http, identity, kube};
 
 /// An environment around a transport: nothing in the cluster, time from `2026-11-24T10:00:00Z` on with tokio's clock.
 pub fn environment(transport: impl http::Transport + 'static) -> Environment {
@@ -22,6 +22,7 @@ pub fn environment(transport: impl http::Transport + 'static) -> Environment {
         http: Arc::new(transport),
         clock: Clock::tokio(start),
         kube: Arc::new(kube::Nothing),
+        tokens: Arc::new(identity::NoTokens),
         telemetry: Arc::new(Recorder::default()),
     }
 }

@@ -73,6 +73,19 @@ impl Request {
         }
     }
 
+    /// A POST of an HTML form. The body is not shown anywhere: it may hold credentials.
+    pub fn post_form(url: impl Into<String>, fields: &[(&str, &str)]) -> Self {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        let mut request = Self::get(url);
+        request.method = Method::POST;
+        request
+            .headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        request.body = Bytes::from(form.finish());
+        request
+    }
+
     /// The same with these headers.
     pub fn headers(mut self, headers: HeaderMap) -> Self {
         self.headers = headers;

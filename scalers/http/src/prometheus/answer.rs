@@ -29,9 +29,7 @@ pub(super) fn read(response: &Response, query: &str) -> Result<Answer, Error> {
     let status = response.status.as_u16();
     let document: Result<Document, _> = serde_json::from_slice(&response.body);
     if !response.status.is_success() {
-        let words = document.ok().and_then(|document| document.words());
-        let words = words.unwrap_or_else(|| quoted(&response.body));
-        return Err(refused(status, &words));
+        return Err(refused(status, &words(&response.body)));
     }
     let document = document.map_err(|error| {
         let text = format!("prometheus query api returned no JSON answer: {error}");
@@ -66,8 +64,14 @@ pub(super) fn read(response: &Response, query: &str) -> Result<Answer, Error> {
     }
 }
 
+/// What a server that refuses says is wrong.
+pub(super) fn words(body: &[u8]) -> String {
+    let document: Result<Document, _> = serde_json::from_slice(body);
+    document.ok().and_then(|document| document.words()).unwrap_or_else(|| quoted(body))
+}
+
 /// Upstream's words, and after them the server's own.
-fn refused(status: u16, words: &str) -> Error {
+pub(super) fn refused(status: u16, words: &str) -> Error {
     let text = format!("prometheus query api returned error. status: {status}");
     Error::new(
         Kind::Source(status),
@@ -76,7 +80,7 @@ fn refused(status: u16, words: &str) -> Error {
 }
 
 /// The beginning of a body on one line.
-fn quoted(body: &[u8]) -> String {
+pub(super) fn quoted(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * QUOTED)]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(QUOTED) {

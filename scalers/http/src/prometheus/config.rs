@@ -6,6 +6,7 @@ use std::time::Duration;
 use keda_scaler::config::Retired;
 use keda_scaler::{Context, Secret, TriggerConfig};
 
+use super::azure::Azure;
 use crate::auth_modes::AuthModes;
 
 /// What a manifest says about a `prometheus` trigger.
@@ -62,7 +63,11 @@ pub struct Config {
     #[param(group, optional)]
     pub auth: AuthModes,
 
-    /// Managed variants.
+    /// Azure Monitor managed Prometheus.
+    #[param(group, optional)]
+    pub azure: Azure,
+
+    /// Managed variants of Google and Amazon.
     #[param(group, optional)]
     pub cloud: Cloud,
 }
@@ -103,9 +108,14 @@ impl Config {
         self.timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(context.http_timeout)
     }
 
-    /// What this manifest needs from a cloud. With `authModes`, upstream does not look for any.
+    /// Whether an Azure Monitor workspace is asked, with the token of an identity. Not with `authModes`.
+    pub(super) fn is_azure(&self, context: &Context) -> bool {
+        context.pod_identity.is_azure() && !self.auth.any()
+    }
+
+    /// What this manifest needs from a cloud and cannot have. With `authModes`, upstream does not look for any.
     pub(super) fn cloud_variant(&self, context: &Context) -> Option<String> {
-        if self.auth.any() {
+        if self.auth.any() || self.is_azure(context) {
             return None;
         }
         if let Some(provider) = context.pod_identity.provider() {

@@ -1,6 +1,7 @@
 #![doc = include_str!("docs.md")]
 
 mod answer;
+mod azure;
 mod config;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use keda_scaler::http::{self, HeaderMap, HeaderName, HeaderValue, query_escape};
+use keda_scaler::identity::{Token, TokenRequest};
 use keda_scaler::{Context, Error, Link, Measurement, Metric, Notice, Secret};
 
 use self::answer::Answer;
@@ -38,17 +40,26 @@ impl keda_scaler::Trigger for Trigger {
                 "{cloud} is not supported yet by the prometheus trigger"
             )));
         }
+        if config.is_azure(context) {
+            config.azure.token_request(context)?;
+        }
         let metric = Metric::new("prometheus", config.threshold).targeted_by("threshold");
         Ok(vec![metric.activation(config.activation_threshold)])
     }
 
-    fn notices(config: &Config, _: &Context) -> Vec<Notice> {
+    fn notices(config: &Config, context: &Context) -> Vec<Notice> {
         let mut notices = config.auth.without_effect("prometheus");
         if !config.auth.any() && config.auth.ca().is_some() {
             let text = "ca has no effect in scaler prometheus without authModes: only the system's roots are trusted";
             notices.push(Notice::no_effect(text));
         }
-        if config.unsafe_ssl && !config.auth.tls(true).unsafe_ssl {
+        if config.is_azure(context) {
+            notices.extend(config.azure.notices(&config.server_address));
+            if config.unsafe_ssl {
+                let text = "unsafeSsl has no effect in scaler prometheus with an Azure identity: the server is verified";
+                notices.push(Notice::no_effect(text));
+            }
+        } else if config.unsafe_ssl && !config.auth.tls(true).unsafe_ssl {
             let text = "unsafeSsl has no effect in scaler prometheus with ca or the mode tls: the server is verified";
             notices.push(Notice::no_effect(text));
         }
@@ -56,7 +67,9 @@ impl keda_scaler::Trigger for Trigger {
     }
 
     fn deadline(config: &Config, context: &Context) -> Duration {
-        config.timeout(context)
+        let query = config.timeout(context);
+        // A token may have to be had first, and both once more after a 401.
+        if config.is_azure(context) { (query + context.http_timeout) * 2 } else { query }
     }
 
     async fn connect(config: Arc<Config>, link: Link) -> Result<Source, Error> {
@@ -69,7 +82,9 @@ impl keda_scaler::Trigger for Trigger {
             headers.append(name, value);
         }
         let credential = config.auth.authorize(&mut headers)?;
-        let tls = config.auth.tls(config.unsafe_ssl);
+        let identity = config.is_azure(&link.context).then(|| config.azure.token_request(&link.context));
+        let identity = identity.transpose()?;
+        let tls = config.auth.tls(config.unsafe_ssl && identity.is_none());
         tls.check()?;
         let request = http::Request::get("").headers(headers).tls(tls).timeout(config.timeout(&link.context));
         let before_time =
@@ -81,7 +96,7 @@ impl keda_scaler::Trigger for Trigger {
         for (name, value) in &config.query_parameters {
             after_time.push_str(&format!("&{}={}", query_escape(name), query_escape(value)));
         }
-        Ok(Source { config, link, request, before_time, after_time, credential })
+        Ok(Source { config, link, request, before_time, after_time, credential, identity })
     }
 }
 
@@ -94,6 +109,8 @@ pub struct Source {
     before_time: String,
     after_time: String,
     credential: Option<Secret>,
+    /// The token that an Azure Monitor workspace is asked with.
+    identity: Option<TokenRequest>,
 }
 
 impl Source {
@@ -101,6 +118,34 @@ impl Source {
     fn url(&self) -> String {
         let second = Timestamp::from_second(self.link.clock.now().as_second()).unwrap_or_default();
         format!("{}{second}{}", self.before_time, self.after_time)
+    }
+
+    /// Asks as the identity. Who shares it shares its token, so their equal queries are one. A refused token is renewed once.
+    async fn ask_as(&self, identity: &TokenRequest, request: http::Request) -> Result<http::Response, Error> {
+        let token = self.link.token(identity).await?;
+        let (response, token) = match self.send_with(&token, request.clone()).await? {
+            refused if refused.status == http::StatusCode::UNAUTHORIZED => {
+                match self.link.renewed(identity, &token).await? {
+                    Some(newer) => (self.send_with(&newer, request).await?, newer),
+                    None => (refused, token),
+                }
+            }
+            response => (response, token),
+        };
+        let asked = azure::Asked {
+            server_address: &self.config.server_address,
+            scope: &identity.scope,
+            token: &token,
+        };
+        azure::refusal(&response, &asked).map_or(Ok(response), Err)
+    }
+
+    async fn send_with(&self, token: &Token, mut request: http::Request) -> Result<http::Response, Error> {
+        let value = token.authorization().ok_or_else(|| {
+            Error::new(keda_scaler::Kind::Auth, "the login host's token cannot be sent as a header")
+        })?;
+        request.headers.insert(http::header::AUTHORIZATION, value);
+        self.link.http.send(request).await.map_err(azure::unreachable)
     }
 
     /// No usable number: 0 where the user chose so, else an error; counted either way.
@@ -115,7 +160,10 @@ impl keda_scaler::Source for Source {
     async fn sample(&self, metric: &Metric) -> Result<Measurement, Error> {
         let mut request = self.request.clone();
         request.url = self.url();
-        let response = self.link.http.send(request).await?;
+        let response = match &self.identity {
+            Some(identity) => self.ask_as(identity, request).await?,
+            None => self.link.http.send(request).await?,
+        };
         let answer = answer::read(&response, &self.config.query).map_err(|mut error| {
             if let Some(text) = self.credential.as_ref().and_then(|sent| sent.hide_in(&error.message)) {
                 error.message = text;

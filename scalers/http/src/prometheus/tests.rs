@@ -368,8 +368,8 @@ fn managed_variants_are_refused_by_name() {
     let google = "Google managed Prometheus (GoogleApplicationCredentials, credentialsFromEnv)";
     let amazon = "Amazon managed Prometheus (identityOwner, awsRoleArn, awsAccessKeyID)";
     for (extra, auth, identity, cloud) in [
-        (&[][..], &[][..], "azure-workload", "pod identity provider azure-workload"),
-        (&[], &[], "aws", "pod identity provider aws"),
+        (&[][..], &[][..], "aws", "pod identity provider aws"),
+        (&[], &[], "azure", "pod identity provider azure"),
         (&[], &[("GoogleApplicationCredentials", "{}")], "", google),
         (&[("credentialsFromEnvFile", "FILE")], &[], "none", google),
         (&[("identityOwner", "operator")], &[], "", amazon),

@@ -1,0 +1,205 @@
+//! The one call: a federated token for an access token (auth.md §3.3).
+//!
+//! The token endpoint's path is known, so nothing else is asked: no discovery document, and never another host than the
+//! authority, which is what air-gapped authorities need.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keda_scaler::http::{self, ErrorKind, Request, Response, Transport, header};
+use keda_scaler::identity::{Principal, Token};
+use keda_scaler::{Code, Kind, Secret};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::problem::{self, Class, Problem};
+use super::subject::{Assertion, Claims};
+
+/// Longest quotation of the login host's words.
+const QUOTED: usize = 300;
+
+/// Clocks that differ by more than this are said to.
+const SKEW: i64 = 60;
+
+/// The longest wait that a login host can ask for.
+const LONGEST_WAIT: u64 = 3600;
+
+/// Who asks whom for what.
+pub(super) struct Exchange<'a> {
+    /// `https://login.microsoftonline.com`, without a final slash.
+    pub(super) authority: &'a str,
+    pub(super) tenant: &'a str,
+    pub(super) client: &'a str,
+    pub(super) scope: &'a str,
+}
+
+/// What was shown to whom, for texts.
+pub(super) struct Presented<'a> {
+    pub(super) client: &'a str,
+    pub(super) tenant: &'a str,
+    pub(super) host: &'a str,
+    pub(super) claims: &'a Claims,
+}
+
+/// An access token as it was issued.
+pub(super) struct Issued {
+    pub(super) token: Token,
+    /// How long it is valid.
+    pub(super) lifetime: Duration,
+    /// When the login host wishes it to be renewed.
+    pub(super) refresh_in: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    /// A number; some authorities write it as a text.
+    expires_in: Value,
+    refresh_in: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct Refused {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    error_description: String,
+    #[serde(default)]
+    error_codes: Vec<u64>,
+}
+
+impl Exchange<'_> {
+    /// Asks once.
+    pub(super) async fn send(
+        &self,
+        assertion: &Assertion,
+        transport: &dyn Transport,
+        now: Timestamp,
+    ) -> Result<Issued, Problem> {
+        let Self { authority, tenant, client, scope } = self;
+        let request = Request::post_form(
+            format!("{authority}/{tenant}/oauth2/v2.0/token"),
+            &[
+                ("grant_type", "client_credentials"),
+                ("client_id", client),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                ("client_assertion", assertion.token.expose()),
+                ("scope", scope),
+            ],
+        );
+        let host = authority.trim_start_matches("https://");
+        let presented = Presented { client, tenant, host, claims: &assertion.claims };
+        let asked = Instant::now();
+        let response = transport.send(request).await.map_err(|error| unreachable(&error, host))?;
+        if response.status.is_success() {
+            self.granted(&response, asked, host)
+        } else {
+            Err(refused(&response, assertion, &presented, now))
+        }
+    }
+
+    fn granted(&self, response: &Response, asked: Instant, host: &str) -> Result<Issued, Problem> {
+        let unreadable = |why: &str| {
+            let text = format!("the login host {host} answered without a token: {why}");
+            Problem::new(Kind::Auth, Code::AzureLoginRefused, Class::Temporary { wait: None }, text, "")
+        };
+        // serde_json's own text could quote the answer, which holds a token.
+        let granted: Granted =
+            serde_json::from_slice(&response.body).map_err(|_| unreadable("it is not what OAuth says"))?;
+        let lifetime = seconds(&granted.expires_in).filter(|lifetime| !lifetime.is_zero());
+        let lifetime = lifetime.ok_or_else(|| unreadable("expires_in is no number of seconds"))?;
+        if granted.access_token.is_empty() {
+            return Err(unreadable("access_token is empty"));
+        }
+        let principal = Principal {
+            client_id: self.client.to_owned(),
+            tenant_id: self.tenant.to_owned(),
+            object_id: Claims::of(&granted.access_token).and_then(|claims| claims.object_id),
+        };
+        let token = Token::new(Secret::new(granted.access_token), principal, asked + lifetime);
+        Ok(Issued { token, lifetime, refresh_in: granted.refresh_in.as_ref().and_then(seconds) })
+    }
+}
+
+fn seconds(value: &Value) -> Option<Duration> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    Some(Duration::from_secs(number))
+}
+
+fn unreachable(error: &http::Error, host: &str) -> Problem {
+    let temporary = Class::Temporary { wait: None };
+    let text = error.to_string();
+    let (code, kind, advice) = match error.kind() {
+        _ if text.contains("UnknownIssuer") => (
+            Code::AzureUnknownCa,
+            Kind::Unreachable,
+            "somebody takes TLS apart, or the host has a CA of its own: put its certificate into a folder of --ca-dir",
+        ),
+        ErrorKind::Timeout => (Code::AzureLoginSlow, Kind::Timeout, ""),
+        _ => (
+            Code::AzureLoginUnreachable,
+            Kind::Unreachable,
+            "check name resolution, egress rules and proxy for it",
+        ),
+    };
+    Problem::new(kind, code, temporary, format!("cannot reach the login host {host}: {text}"), advice)
+}
+
+fn refused(response: &Response, assertion: &Assertion, presented: &Presented<'_>, now: Timestamp) -> Problem {
+    let status = response.status.as_u16();
+    let document: Refused = serde_json::from_slice(&response.body).unwrap_or_default();
+    let mut words = first_sentence(&document.error_description);
+    if words.is_empty() {
+        words = format!("the login host answered with status {status}");
+        if !document.error.is_empty() {
+            words = format!("{words} {}", quoted(&document.error));
+        }
+    }
+    // Whatever a server repeats of what it was sent.
+    if let Some(hidden) = assertion.token.hide_in(&words) {
+        words = hidden;
+    }
+    let mut numbers = document.error_codes;
+    numbers.extend(number_in(&document.error_description).filter(|number| !numbers.contains(number)));
+    let mut problem = problem::of_refusal(status, &numbers, &words, retry_after(response), presented);
+    if let Some(skew) = skew(response, now) {
+        problem.text = format!("{}; the login host's clock and this one differ by {skew} s", problem.text);
+    }
+    problem
+}
+
+/// The description up to the ids that follow it, on one line.
+fn first_sentence(description: &str) -> String {
+    let end =
+        ["\r", "\n", " Trace ID:", " Correlation ID:"].iter().filter_map(|mark| description.find(mark)).min();
+    quoted(description[..end.unwrap_or(description.len())].trim().trim_end_matches('.'))
+}
+
+fn quoted(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
+/// The number in `AADSTS70021: ...`.
+fn number_in(description: &str) -> Option<u64> {
+    let rest = description.split_once("AADSTS")?.1;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds: u64 = response.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
+}
+
+/// How far apart the clocks are, where that is worth saying.
+fn skew(response: &Response, now: Timestamp) -> Option<i64> {
+    let date = response.headers.get(header::DATE)?.to_str().ok()?;
+    let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+    let apart = (theirs.as_second() - now.as_second()).abs();
+    (apart > SKEW).then_some(apart)
+}

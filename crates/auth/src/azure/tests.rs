@@ -1,0 +1,668 @@
+//! The broker against the login host in memory, hours in seconds; and once over TLS with a CA of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keda_scaler::http::Transport;
+use keda_scaler::identity::{Owner, ServiceAccount, Token, TokenRequest, Tokens, azure::Cloud};
+use keda_scaler::{Clock, Code, Error, Kind, PodIdentity};
+
+use super::fake::{Answer, Azure, CLIENT, ISSUER, TENANT, federated_token};
+use super::*;
+use crate::memory::Memory;
+
+const SCOPE: &str = "https://prometheus.monitor.azure.com/.default";
+const SUBJECT: &str = "system:serviceaccount:keda:keda-operator";
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn start() -> Timestamp {
+    "2026-11-24T10:00:00Z".parse().unwrap()
+}
+
+fn account(namespace: &str, name: &str) -> ServiceAccount {
+    ServiceAccount { namespace: namespace.into(), name: name.into() }
+}
+
+/// As in a pod that Azure's webhook left alone: the ServiceAccount is known, and what its annotations say.
+fn by_annotations() -> Settings {
+    Settings { service_account: Some(account("keda", "keda-operator")), ..Settings::default() }
+}
+
+fn cluster() -> Memory {
+    let ids = [("azure.workload.identity/client-id", CLIENT), ("azure.workload.identity/tenant-id", TENANT)];
+    Memory::default().account("keda/keda-operator", &ids)
+}
+
+fn broker_of(azure: &Azure, settings: Settings, cluster: Memory) -> Broker {
+    Broker::new(settings, Arc::new(azure.clone()), Arc::new(cluster), Clock::tokio(start()))
+}
+
+fn broker(azure: &Azure) -> Broker {
+    broker_of(azure, by_annotations(), cluster())
+}
+
+/// A login host that knows the operator.
+fn federated() -> Azure {
+    let azure = Azure::new();
+    azure.federate(CLIENT, SUBJECT);
+    azure
+}
+
+fn request() -> TokenRequest {
+    TokenRequest {
+        identity: PodIdentity::from_provider("azure-workload"),
+        scope: SCOPE.to_owned(),
+        cloud: Cloud::Public,
+    }
+}
+
+async fn token(broker: &Broker) -> Result<Token, Error> {
+    broker.token(&request()).await
+}
+
+async fn failure(broker: &Broker) -> Error {
+    token(broker).await.expect_err("there is no token")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_triggers_cost_one_token_an_hour_4262_8152() {
+    let azure = federated();
+    let broker = broker(&azure);
+    for _ in 0..(4 * 60) {
+        let asking = (0..1000).map(|_| token(&broker));
+        let tokens = futures::future::join_all(asking).await;
+        assert!(tokens.iter().all(Result::is_ok));
+        tokio::time::sleep(MINUTE).await;
+    }
+    let asked = azure.token_requests().len();
+    assert!((4..=6).contains(&asked), "{asked} requests in four hours");
+    assert_eq!(broker.counters().given, 240_000);
+    let form = &azure.token_requests()[0];
+    let names: Vec<&str> = form.keys().map(String::as_str).collect();
+    assert_eq!(names, ["client_assertion", "client_assertion_type", "client_id", "grant_type", "scope"]);
+    assert_eq!((form["client_id"].as_str(), form["scope"].as_str()), (CLIENT, SCOPE));
+    assert_eq!(azure.hosts(), ["login.microsoftonline.com"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_federation_that_comes_later_is_propagating_then_works_4219() {
+    let azure = Azure::new();
+    let broker = broker(&azure);
+    for minute in 0..9 {
+        let error = failure(&broker).await;
+        assert_eq!((error.kind, error.code), (Kind::Propagating, Some(Code::AzureFederationMissing)));
+        let expected = format!(
+            "; may still be propagating, tried for {minute}m of 10m; az identity federated-credential"
+        );
+        assert!(error.message.contains(&expected), "{error}");
+        tokio::time::sleep(MINUTE).await;
+    }
+    let asked = azure.token_requests().len();
+    assert!((9..=10).contains(&asked), "{asked}");
+    azure.federate(CLIENT, SUBJECT);
+    token(&broker).await.expect("it works without a restart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_ten_minutes_it_is_wrong_and_still_tried() {
+    let azure = Azure::new();
+    let broker = broker(&azure);
+    for _ in 0..25 {
+        failure(&broker).await;
+        tokio::time::sleep(MINUTE / 2).await;
+    }
+    let error = failure(&broker).await;
+    assert_eq!(error.kind, Kind::Auth);
+    assert!(
+        error.message.contains("tried for more than 10m, so it is not a matter of propagation"),
+        "{error}"
+    );
+    azure.federate(CLIENT, SUBJECT);
+    tokio::time::sleep(2 * MINUTE).await;
+    token(&broker).await.expect("it is tried for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn impatience_does_not_ask_more_often() {
+    let azure = Azure::new();
+    let broker = broker(&azure);
+    for _ in 0..600 {
+        failure(&broker).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let asked = azure.token_requests().len();
+    assert!((3..=6).contains(&asked), "{asked} requests in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_whole_text_of_a_missing_federation() {
+    let azure = Azure::new();
+    let error = failure(&broker(&azure)).await;
+    assert_eq!(
+        error.message,
+        format!(
+            "AADSTS70021: No matching federated identity record found for presented assertion: presented issuer \"{ISSUER}\", \
+             subject \"{SUBJECT}\", audience \"api://AzureADTokenExchange\" to client {CLIENT} in tenant {TENANT} at \
+             login.microsoftonline.com: no credential of the identity has all three (compared byte by byte, case and a final / \
+             included); may still be propagating, tried for 0m of 10m; az identity federated-credential create --name \
+             keda-keda-operator --identity-name \"$(az identity list --query \"[?clientId=='{CLIENT}'].name\" -o tsv)\" \
+             --resource-group \"$(az identity list --query \"[?clientId=='{CLIENT}'].resourceGroup\" -o tsv)\" --issuer \
+             \"{ISSUER}\" --subject \"{SUBJECT}\" --audiences \"api://AzureADTokenExchange\" [azure-federation-missing]"
+        )
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_says_which_of_the_three_cannot_match() {
+    for (issuer, subject, audience, words) in [
+        ("https://oidc.example/cluster", SUBJECT, "api://AzureADTokenExchange", "has this issuer"),
+        (
+            ISSUER,
+            "system:serviceaccount:keda:Keda-operator",
+            "api://AzureADTokenExchange",
+            "has this subject",
+        ),
+        (ISSUER, SUBJECT, "api://azureadtokenexchange", "has this audience"),
+    ] {
+        let azure = Azure::new();
+        azure.federate_as(CLIENT, issuer, subject, audience);
+        let error = failure(&broker(&azure)).await;
+        assert!(error.message.contains(&format!("no credential of the identity {words}")), "{error}");
+        assert_eq!(error.kind, Kind::Propagating);
+    }
+}
+
+/// Every kind of refusal, what it is called, and whether it may pass by itself.
+#[tokio::test(start_paused = true)]
+async fn refusals_have_codes() {
+    for (status, number, code, kind, words) in [
+        (400, Some(700_016), Code::AzureWrongClient, Kind::Auth, "check identityId"),
+        (400, Some(90_002), Code::AzureWrongTenant, Kind::Auth, "check identityTenantId"),
+        (400, Some(50_034), Code::AzureWrongTenant, Kind::Auth, "check identityTenantId"),
+        (400, Some(500_011), Code::AzureWrongScope, Kind::Auth, "azureManagedPrometheusResourceURL"),
+        (401, Some(700_024), Code::AzureClockSkew, Kind::Auth, "check the clocks"),
+        (
+            401,
+            Some(700_027),
+            Code::AzureAssertionRefused,
+            Kind::Propagating,
+            ".well-known/openid-configuration",
+        ),
+        (
+            401,
+            Some(70_025),
+            Code::AzureFederationMissing,
+            Kind::Propagating,
+            "has no federated identity credential",
+        ),
+        (401, Some(53_003), Code::AzureLoginRefused, Kind::Auth, "AADSTS53003"),
+        (404, None, Code::AzureAuthority, Kind::Auth, "is no login host"),
+        (503, None, Code::AzureLoginFailing, Kind::Propagating, "may pass by itself, tried for 0m of 10m"),
+        (500, Some(90_033), Code::AzureLoginFailing, Kind::Propagating, "AADSTS90033"),
+    ] {
+        let azure = federated();
+        azure.always(Some(Answer::Refuses(status, number)));
+        let error = failure(&broker(&azure)).await;
+        assert_eq!((error.code, error.kind), (Some(code), kind), "{error}");
+        assert!(error.message.contains(words) && error.message.ends_with(&format!("[{code}]")), "{error}");
+        azure.always(None);
+        tokio::time::sleep(2 * MINUTE).await;
+        token(&broker(&azure)).await.expect("it works again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_error_shows_the_federated_token() {
+    for number in [70_021, 700_213, 700_016, 90_002, 700_024, 53_003, 1] {
+        let azure = federated();
+        azure.always(Some(Answer::Refuses(401, Some(number))));
+        let broker = broker(&azure);
+        let error = failure(&broker).await;
+        let assertion = &azure.token_requests()[0]["client_assertion"];
+        let printed = format!("{error} {error:?} {broker:?}");
+        assert!(assertion.split('.').all(|part| !printed.contains(part)), "{printed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_host_that_cannot_be_reached() {
+    for (why, code) in [
+        ("dns error: failed to lookup address", Code::AzureLoginUnreachable),
+        ("invalid peer certificate: UnknownIssuer", Code::AzureUnknownCa),
+    ] {
+        let azure = federated();
+        azure.always(Some(Answer::Unreachable(why.to_owned())));
+        let broker = broker(&azure);
+        let error = failure(&broker).await;
+        assert_eq!((error.code, error.kind), (Some(code), Kind::Propagating));
+        assert!(
+            error.message.starts_with("cannot reach the login host login.microsoftonline.com: "),
+            "{error}"
+        );
+        for _ in 0..25 {
+            tokio::time::sleep(MINUTE / 2).await;
+            failure(&broker).await;
+        }
+        assert_eq!(failure(&broker).await.kind, Kind::Unreachable, "it has lasted");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_host_that_asks_to_wait_is_left_alone() {
+    let azure = federated();
+    azure.then([Answer::Throttles(120)]);
+    let broker = broker(&azure);
+    assert_eq!(failure(&broker).await.code, Some(Code::AzureThrottled));
+    for _ in 0..11 {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        failure(&broker).await;
+    }
+    assert_eq!(azure.token_requests().len(), 1);
+    tokio::time::sleep(MINUTE).await;
+    token(&broker).await.expect("the time is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_that_is_over_at_once_is_not_seen() {
+    let azure = federated();
+    azure.then(vec![Answer::Refuses(503, None); 3]);
+    token(&broker(&azure)).await.expect("the fourth try of the same call");
+}
+
+/// A token in hand is used until it expires, whatever happens to its renewal.
+#[tokio::test(start_paused = true)]
+async fn a_valid_token_outlives_every_failure() {
+    let azure = federated();
+    let broker = broker(&azure);
+    let first = token(&broker).await.expect("a token");
+    for answer in [Answer::Refuses(503, None), Answer::Refuses(401, Some(70_021)), Answer::Throttles(5)] {
+        azure.always(Some(answer));
+        for _ in 0..19 {
+            tokio::time::sleep(MINUTE).await;
+            assert_eq!(token(&broker).await.expect("valid").secret(), first.secret());
+        }
+    }
+    let tried = azure.token_requests().len();
+    assert!(tried > 3, "its renewal was tried {tried} times");
+    tokio::time::sleep(4 * MINUTE).await;
+    assert_eq!(failure(&broker).await.code, Some(Code::AzureThrottled), "now it has expired");
+    azure.always(None);
+    tokio::time::sleep(MINUTE).await;
+    assert_ne!(token(&broker).await.expect("a new one").secret(), first.secret());
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_of_the_answers_failing_loses_nothing() {
+    let azure = federated();
+    azure.lifetime(2 * MINUTE);
+    let broker = broker(&azure);
+    azure.every_other_fails(true);
+    for _ in 0..600 {
+        token(&broker).await.expect("no decision is lost");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(azure.token_requests().len() > 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_login_host_holds_nobody_for_ever() {
+    let azure = federated();
+    azure.always(Some(Answer::Silent));
+    let broker = broker(&azure);
+    let patience = tokio::time::timeout(Duration::from_secs(3), token(&broker)).await;
+    assert!(patience.is_err(), "the caller bounds its wait");
+    azure.always(None);
+    // The flight goes on; in production the transport's own deadline ends it.
+    assert_eq!(azure.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_renewed_once() {
+    let azure = federated();
+    let broker = broker(&azure);
+    let first = token(&broker).await.expect("a token");
+    let asking = (0..100).map(|_| async { broker.renew(&request(), &first).await });
+    let renewed = futures::future::join_all(asking).await;
+    let second = renewed[0].clone().expect("works").expect("a newer one");
+    assert!(renewed.iter().all(|token| token.as_ref().is_ok_and(|token| token.is_some())));
+    assert_ne!(second.secret(), first.secret());
+    assert_eq!(azure.token_requests().len(), 2, "a hundred refusals are one renewal");
+    assert!(broker.renew(&request(), &second).await.expect("works").is_none(), "not again at once");
+    tokio::time::sleep(5 * MINUTE).await;
+    assert!(broker.renew(&request(), &second).await.expect("works").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_fails_leaves_the_token_in_hand() {
+    let azure = federated();
+    let broker = broker(&azure);
+    let first = token(&broker).await.expect("a token");
+    azure.always(Some(Answer::Refuses(401, Some(70_021))));
+    assert!(broker.renew(&request(), &first).await.expect("no error of its own").is_none());
+    assert_eq!(token(&broker).await.expect("never discarded").secret(), first.secret());
+}
+
+/// Identities, scopes, tenants and authorities never share a token; equal ones always do.
+#[tokio::test(start_paused = true)]
+async fn tokens_are_told_apart() {
+    let azure = federated();
+    azure.federate("second-client", SUBJECT);
+    let broker = broker(&azure);
+    let mut other = request();
+    other.identity.identity_id = Some("second-client".into());
+    let mut scope = request();
+    scope.scope = "https://other/.default".into();
+    for request in [request(), other.clone(), scope, request(), other] {
+        broker.token(&request).await.expect("a token");
+    }
+    assert_eq!(azure.token_requests().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_come_from_the_manifest_then_the_process_then_the_annotations() {
+    let azure = federated();
+    for client in ["from-manifest", "from-process"] {
+        azure.federate(client, SUBJECT);
+    }
+    let process = Settings {
+        client_id: Some("from-process".into()),
+        tenant_id: Some(TENANT.into()),
+        ..by_annotations()
+    };
+    let mut named = request();
+    named.identity.identity_id = Some("from-manifest".into());
+    for (settings, request, client) in [
+        (by_annotations(), request(), CLIENT),
+        (process.clone(), request(), "from-process"),
+        (process, named, "from-manifest"),
+    ] {
+        broker_of(&azure, settings, cluster()).token(&request).await.expect("a token");
+        assert_eq!(azure.token_requests().last().expect("asked")["client_id"], client);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_is_named_5203_5006_5628() {
+    let azure = federated();
+    let bare = Memory::default().account("keda/keda-operator", &[]);
+    let error = failure(&broker_of(&azure, by_annotations(), bare)).await;
+    assert_eq!(
+        error.message,
+        "azure workload identity is not complete: no client id is given; set identityId in the TriggerAuthentication, or \
+         annotate ServiceAccount keda/keda-operator with azure.workload.identity/client-id (Azure's webhook makes \
+         AZURE_CLIENT_ID of it) [azure-identity-incomplete]"
+    );
+    let tenantless =
+        Memory::default().account("keda/keda-operator", &[("azure.workload.identity/client-id", CLIENT)]);
+    let error = failure(&broker_of(&azure, by_annotations(), tenantless)).await;
+    assert!(error.message.contains("no tenant id is given; set identityTenantId"), "{error}");
+
+    let nobody =
+        Settings { client_id: Some(CLIENT.into()), tenant_id: Some(TENANT.into()), ..Settings::default() };
+    let error = failure(&broker_of(&azure, nobody, Memory::default())).await;
+    assert!(
+        error.message.contains("AZURE_FEDERATED_TOKEN_FILE is not set, and the operator does not run"),
+        "{error}"
+    );
+
+    let error = failure(&broker_of(&azure, by_annotations(), Memory::default())).await;
+    assert!(error.message.contains("ServiceAccount keda/keda-operator: it does not exist"), "{error}");
+    assert!(azure.token_requests().is_empty(), "nothing incomplete is sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_are_no_ids_are_not_sent() {
+    let azure = federated();
+    let broker = broker(&azure);
+    for (client, tenant, code) in
+        [("a b", TENANT, Code::AzureWrongClient), (CLIENT, "../common", Code::AzureWrongTenant)]
+    {
+        let mut request = request();
+        request.identity.identity_id = Some(client.into());
+        request.identity.identity_tenant_id = Some(tenant.into());
+        assert_eq!(broker.token(&request).await.expect_err("refused").code, Some(code));
+    }
+    assert!(azure.token_requests().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_workloads_own_account_is_the_subject_where_it_is_asked_for() {
+    let azure = Azure::new();
+    azure.federate("tenant-client", "system:serviceaccount:shop:web");
+    let cluster = Memory::default()
+        .account("shop/web", &[("azure.workload.identity/client-id", "tenant-client")])
+        .account("shop/bare", &[]);
+    let process =
+        Settings { client_id: Some(CLIENT.into()), tenant_id: Some(TENANT.into()), ..by_annotations() };
+    let broker = broker_of(&azure, process, cluster);
+    let mut request = request();
+    request.identity.identity_owner = Owner::Workload;
+    request.identity.workload = Some(account("shop", "web"));
+    let token = broker.token(&request).await.expect("a token");
+    assert_eq!(token.principal().client_id, "tenant-client");
+    request.identity.workload = Some(account("shop", "bare"));
+    let error = broker.token(&request).await.expect_err("it never borrows the operator's identity");
+    assert!(error.message.contains("annotate ServiceAccount shop/bare"), "{error}");
+}
+
+/// The login host: the manifest's, the process's, the cloud's. Nothing else is ever asked.
+#[tokio::test(start_paused = true)]
+async fn the_login_host_is_honoured_and_no_other_is_asked() {
+    let process =
+        Settings { authority_host: Some("https://login.process.example/".into()), ..by_annotations() };
+    let named = |host: Option<&str>, cloud| {
+        let mut request = request();
+        request.identity.identity_authority_host = host.map(str::to_owned);
+        request.identity.identity_tenant_id = host.map(|_| TENANT.to_owned());
+        request.cloud = cloud;
+        request
+    };
+    for (settings, request, host, audience) in [
+        (
+            by_annotations(),
+            named(None, Cloud::Public),
+            "login.microsoftonline.com",
+            "api://AzureADTokenExchange",
+        ),
+        (
+            by_annotations(),
+            named(None, Cloud::UsGovernment),
+            "login.microsoftonline.us",
+            "api://AzureADTokenExchangeUSGov",
+        ),
+        (
+            by_annotations(),
+            named(None, Cloud::China),
+            "login.chinacloudapi.cn",
+            "api://AzureADTokenExchangeChina",
+        ),
+        (process.clone(), named(None, Cloud::Private), "login.process.example", "api://AzureADTokenExchange"),
+        (
+            process,
+            named(Some("https://login.airgap.example"), Cloud::Private),
+            "login.airgap.example",
+            "api://AzureADTokenExchange",
+        ),
+    ] {
+        let azure = Azure::new();
+        azure.federate_as(CLIENT, ISSUER, SUBJECT, audience);
+        broker_of(&azure, settings, cluster()).token(&request).await.expect("a token");
+        assert_eq!(azure.hosts(), [host]);
+    }
+    let azure = federated();
+    let error = broker(&azure).token(&named(None, Cloud::Private)).await.expect_err("unknown");
+    assert!(
+        error.message.starts_with("cloud Private has no login host of its own: set identityAuthorityHost"),
+        "{error}"
+    );
+    for host in ["http://login.example", "login.example", "https://", "https://a@b"] {
+        let error = broker(&azure).token(&named(Some(host), Cloud::Public)).await.expect_err("unusable");
+        assert_eq!(error.code, Some(Code::AzureAuthority), "{error}");
+    }
+    assert!(azure.hosts().is_empty());
+}
+
+/// The kubelet writes the file anew; the newest token is presented each time.
+#[tokio::test(start_paused = true)]
+async fn the_mounted_token_is_read_for_every_exchange() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("azure-identity-token");
+    let azure = federated();
+    let settings = Settings {
+        client_id: Some(CLIENT.into()),
+        tenant_id: Some(TENANT.into()),
+        token_file: Some(file.clone()),
+        ..Settings::default()
+    };
+    let broker = broker_of(&azure, settings, Memory::default());
+
+    let error = failure(&broker).await;
+    assert_eq!(error.code, Some(Code::AzureTokenFile));
+    assert!(error.message.contains("No such file or directory"), "{error}");
+    for (text, why) in [("", "it is empty"), ("hunter2hunter2", "it holds no JSON web token")] {
+        std::fs::write(&file, text).unwrap();
+        tokio::time::sleep(MINUTE / 2).await;
+        let error = failure(&broker).await;
+        assert!(error.message.contains(why) && !error.message.contains("hunter2"), "{error}");
+    }
+    let begins = start().as_second();
+    let tokens: Vec<String> = (0_i64..3)
+        .map(|hour| federated_token(SUBJECT, "api://AzureADTokenExchange", Some(begins + 3600 * (hour + 1))))
+        .collect();
+    for (hour, text) in tokens.iter().enumerate() {
+        std::fs::write(&file, format!("{text}\n")).unwrap();
+        tokio::time::sleep(MINUTE / 2).await;
+        token(&broker).await.expect("a token");
+        tokio::time::sleep(50 * MINUTE).await;
+        token(&broker).await.expect("a token");
+        tokio::time::sleep(MINUTE).await;
+        let presented: Vec<String> =
+            azure.token_requests().into_iter().map(|form| form["client_assertion"].clone()).collect();
+        assert!(presented.contains(text), "the token of hour {hour} was not presented");
+    }
+    // Nobody renews the file any more: the token in hand is used to its end, then it is said.
+    tokio::time::sleep(2 * 60 * MINUTE).await;
+    let error = failure(&broker).await;
+    assert_eq!(error.code, Some(Code::AzureTokenStale));
+    assert!(
+        error.message.starts_with("the federated token expired at 2026-11-24T13:00:00Z, it is "),
+        "{error}"
+    );
+}
+
+#[test]
+fn settings_are_read_from_the_webhooks_variables() {
+    let given = |name: &str| match name {
+        "AZURE_CLIENT_ID" => Some(" client ".to_owned()),
+        "AZURE_TENANT_ID" => Some(String::new()),
+        "AZURE_FEDERATED_TOKEN_FILE" => Some("/var/run/token".to_owned()),
+        _ => None,
+    };
+    let settings = Settings::read(given, None);
+    assert_eq!(settings.client_id.as_deref(), Some("client"));
+    assert_eq!((settings.tenant_id, settings.authority_host), (None, None));
+    assert_eq!(settings.token_file, Some("/var/run/token".into()));
+}
+
+mod over_tls {
+    //! The same login host behind a real socket, with a certificate of its own CA.
+
+    use std::convert::Infallible;
+
+    use http_body_util::{BodyExt, Full};
+    use hyper::body::{Bytes, Incoming};
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use keda_scaler::http::{Client, Request, Settings as HttpSettings};
+    use rcgen::{CertificateParams, Issuer, KeyPair};
+    use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// Its port, and the CA's certificate, PEM.
+    async fn serve(azure: Azure) -> (u16, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(params, key);
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = certificate.signed_by(&key, &issuer).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let config = rustls::ServerConfig::builder_with_provider(provider.into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (azure, acceptor) = (azure.clone(), acceptor.clone());
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let service = service_fn(move |request| answer(azure.clone(), request));
+                    let http = hyper::server::conn::http1::Builder::new();
+                    _ = http.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        (port, ca)
+    }
+
+    async fn answer(
+        azure: Azure,
+        request: hyper::Request<Incoming>,
+    ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+        let mut inner = Request::get(format!("https://localhost{}", request.uri()));
+        inner.method = request.method().clone();
+        inner.headers = request.headers().clone();
+        inner.body = request.into_body().collect().await.unwrap().to_bytes();
+        let response = azure.send(inner).await.unwrap();
+        let mut answer = hyper::Response::new(Full::new(response.body));
+        *answer.status_mut() = response.status;
+        *answer.headers_mut() = response.headers;
+        Ok(answer)
+    }
+
+    async fn ask(port: u16, ca_dir: &std::path::Path) -> Result<Token, Error> {
+        let mut settings = HttpSettings::default();
+        settings.ca_dirs = vec![ca_dir.to_owned()];
+        let authority = Some(format!("https://localhost:{port}/"));
+        let identity = Settings { authority_host: authority, ..by_annotations() };
+        let client = Arc::new(Client::new(settings));
+        let broker = Broker::new(identity, client, Arc::new(cluster()), Clock::tokio(start()));
+        token(&broker).await
+    }
+
+    #[tokio::test]
+    async fn folders_of_cas_count_for_login_hosts_and_others_are_told_from_it() {
+        let azure = federated();
+        let (port, ca) = serve(azure.clone()).await;
+        let folder = tempfile::tempdir().unwrap();
+
+        let error = ask(port, folder.path()).await.expect_err("nobody knows the CA");
+        assert_eq!(error.code, Some(Code::AzureUnknownCa), "{error}");
+        assert!(error.message.contains("UnknownIssuer"), "{error}");
+        assert!(azure.token_requests().is_empty(), "nothing is sent to who is not believed");
+
+        std::fs::write(folder.path().join("ca.crt"), ca).unwrap();
+        let token = ask(port, folder.path()).await.expect("a token");
+        assert_eq!(token.principal().object_id.as_deref(), Some(super::super::fake::OBJECT));
+
+        azure.always(Some(Answer::Throttles(7)));
+        let error = ask(port, folder.path()).await.expect_err("throttled");
+        assert_eq!(error.code, Some(Code::AzureThrottled), "{error}");
+
+        let error = ask(1, folder.path()).await.expect_err("nobody listens there");
+        assert_eq!(error.code, Some(Code::AzureLoginUnreachable), "{error}");
+    }
+}
