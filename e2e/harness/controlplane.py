@@ -149,14 +149,19 @@ def install_crds(state: State) -> None:
         "scaledobjects.keda.sh", "triggerauthentications.keda.sh"))
 
 
-def up(state: State) -> None:
+def bare(state: State) -> None:
+    """A control plane without anything of KEDA's."""
     state.create()
     pki.cluster(state)
-    pki.keda(state)
     kubeconfig(state, "admin", _certificate(state, "admin"))
     start_etcd(state)
     start_apiserver(state)
     start_controller_manager(state)
+
+
+def up(state: State) -> None:
+    bare(state)
+    pki.keda(state)
     install(state)
     install_crds(state)
 

@@ -33,9 +33,11 @@ def helm(*args: str | Path, check: bool = True, **options) -> subprocess.Complet
     return done
 
 
-def template(*args: str | Path, name: str = "keda", namespace: str = "keda", chart: Path = CHART) -> str:
-    """`helm template`, as text."""
-    return helm("template", name, chart, "--namespace", namespace, "--kube-version", KUBE_VERSION, *args).stdout
+def template(*args: str | Path, values: dict | None = None) -> str:
+    """`helm template`, as text: a release `keda` in a namespace of that name."""
+    given = [] if values is None else ["--values", "-"]
+    return helm("template", "keda", CHART, "--namespace", "keda", "--kube-version", KUBE_VERSION, *args, *given,
+                input=None if values is None else yaml.safe_dump(values)).stdout
 
 
 def objects(text: str) -> list[dict]:
@@ -43,18 +45,9 @@ def objects(text: str) -> list[dict]:
     return [it for it in yaml.load_all(text, Loader=yaml.CSafeLoader) if it]
 
 
-def render(values: dict | None = None, **options) -> list[dict]:
+def render(values: dict | None = None) -> list[dict]:
     """The chart's objects under these values."""
-    args = []
-    if values is not None:
-        done = subprocess.run(
-            [program(), "template", options.pop("name", "keda"), str(options.pop("chart", CHART)),
-             "--namespace", options.pop("namespace", "keda"), "--kube-version", KUBE_VERSION, "--values", "-"],
-            input=yaml.safe_dump(values), capture_output=True, text=True)
-        if done.returncode:
-            raise Failure(done.stderr.strip())
-        return objects(done.stdout)
-    return objects(template(*args, **options))
+    return objects(template(values=values))
 
 
 def version() -> str:
