@@ -75,9 +75,9 @@ def start_etcd(state: State) -> None:
     state.wait("etcd's health", healthy, process="etcd")
 
 
-def start_apiserver(state: State) -> None:
+def start_apiserver(state: State, audit_policy: str = AUDIT_POLICY) -> None:
     keys = state / "pki"
-    (state / "audit-policy.yaml").write_text(AUDIT_POLICY)
+    (state / "audit-policy.yaml").write_text(audit_policy)
     state.wait("the API server's port free", lambda: is_free(state.port("apiserver")))
     state.start("apiserver", [
         executable("kube-apiserver"), "--etcd-servers", f"http://{state.address('etcd')}",
@@ -105,7 +105,8 @@ def stop_apiserver(state: State) -> None:
     state.stop("apiserver", patience=5)
 
 
-def start_controller_manager(state: State) -> None:
+def start_controller_manager(state: State, *flags: str, controllers: str | None = None) -> None:
+    """With every controller and the HPA controller's pace, unless it is said otherwise."""
     config = kubeconfig(state, "controller-manager", _certificate(state, "controller-manager"))
     keys = state / "pki"
     state.start("controller-manager", [
@@ -114,19 +115,24 @@ def start_controller_manager(state: State) -> None:
         "--bind-address", "127.0.0.1", "--secure-port", state.port("controller-manager"),
         "--service-account-private-key-file", keys / "sa.key", "--root-ca-file", keys / "ca.crt",
         "--use-service-account-credentials=true", "--leader-elect=false",
-        "--controllers", os.environ.get("KEDA_E2E_CONTROLLERS", "*"),
+        "--controllers", controllers or os.environ.get("KEDA_E2E_CONTROLLERS", "*"),
         "--concurrent-namespace-syncs", "20",
-        "--horizontal-pod-autoscaler-sync-period", os.environ.get("KEDA_E2E_HPA_SYNC", "5s")])
+        "--horizontal-pod-autoscaler-sync-period", os.environ.get("KEDA_E2E_HPA_SYNC", "5s"), *flags])
 
 
-def install(state: State) -> None:
-    """KEDA's namespace, accounts and permissions, its aggregated API, and kubeconfigs for the two accounts."""
-    for manifest in ("namespace.yaml", "rbac.yaml"):
-        kubectl(state, "apply", "-f", str(ROOT / "deploy" / manifest))
+def install_metrics_api(state: State) -> None:
+    """KEDA's namespace, and external.metrics.k8s.io served by whoever listens on the adapter's port."""
+    kubectl(state, "apply", "-f", str(ROOT / "deploy/namespace.yaml"))
     service = (E2E / "manifests/metrics-apiserver.yaml").read_text()
     authority = base64.b64encode((state / "certs/ca.crt").read_bytes()).decode()
     service = service.replace("${PORT}", str(state.port("adapter"))).replace("${CA_BUNDLE}", authority)
     kubectl(state, "apply", "-f", "-", stdin=service)
+
+
+def install(state: State) -> None:
+    """KEDA's namespace, accounts and permissions, its aggregated API, and kubeconfigs for the two accounts."""
+    install_metrics_api(state)
+    kubectl(state, "apply", "-f", str(ROOT / "deploy/rbac.yaml"))
     for account in ("keda-operator", "keda-metrics-server"):
         token = kubectl(state, "create", "token", account, "-n", "keda", "--duration", "48h").strip()
         kubeconfig(state, account, {"token": token})
@@ -149,12 +155,17 @@ def install_crds(state: State) -> None:
         "scaledobjects.keda.sh", "triggerauthentications.keda.sh"))
 
 
-def bare(state: State) -> None:
-    """A control plane without anything of KEDA's."""
+def prepare(state: State) -> None:
+    """The folder, keys, the administrator's kubeconfig, and etcd."""
     state.create()
     pki.cluster(state)
     kubeconfig(state, "admin", _certificate(state, "admin"))
     start_etcd(state)
+
+
+def bare(state: State) -> None:
+    """A control plane without anything of KEDA's."""
+    prepare(state)
     start_apiserver(state)
     start_controller_manager(state)
 

@@ -15,7 +15,9 @@
 //!
 //! Source: `pkg/controller/podautoscaler/{horizontal,replica_calculator}.go` of Kubernetes 1.37, with its defaults
 //! (`HPAScaleToZero` on, as it is from 1.37; `HPAConfigurableTolerance` on). External metrics are computed here;
-//! metrics of other kinds come in as [`Metric::Unavailable`].
+//! metrics of other kinds come in as [`Metric::Unavailable`]. That it is the same, `tests/autoscale_as_kubernetes.rs` says:
+//! thousands of syncs of the real controller, replayed. Left out are values that do not fit the controller's 64 bits, which
+//! it reads as anything, and several autoscalers for the same pods, which it refuses.
 
 mod history;
 mod limit;
@@ -57,8 +59,8 @@ pub struct Replicas {
     pub asked: i32,
     /// `status.replicas` of its scale.
     pub reported: i32,
-    /// Pods that are ready.
-    pub ready: i32,
+    /// Pods that are ready; `None` if its selector finds no pod at all, which fails a target value.
+    pub ready: Option<i32>,
 }
 
 /// Everything that one sync looks at.
@@ -197,12 +199,11 @@ fn agree(metrics: &[Result<Measured, Failure>], current: i32) -> Result<(i32, St
             most = Some((measured.replicas, &measured.metric));
         }
     }
-    let most = most.map(|(replicas, name)| (replicas.max(0), name.to_owned()));
     let failure = metrics.iter().find_map(|metric| metric.clone().err());
     match (most, failure) {
         (Some((replicas, _)), Some(failure)) if replicas < current => Err(failure),
         (None, Some(failure)) => Err(failure),
-        (Some(most), _) => Ok(most),
+        (Some((replicas, name)), _) => Ok((replicas.max(0), name.to_owned())),
         // Nothing is asked for; the API server does not let such an autoscaler in.
         (None, None) => Ok((current, String::new())),
     }

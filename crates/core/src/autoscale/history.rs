@@ -24,13 +24,17 @@ pub struct Change {
     pub by: i32,
 }
 
-/// The memory of one autoscaler, oldest first. The controller loses it when it restarts; so may its owner here.
+/// The memory of one autoscaler. The controller loses it when it restarts; so may its owner here.
+///
+/// It is kept as the controller keeps it: what is too old is not dropped, the next entry takes its place (one place an
+/// entry, the last one first). Until then it is there, and a window or a period that is longer than those that made it
+/// too old does count it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct History {
-    /// Proposals that a stabilization window still covers. The first one is what the target had when it was first seen,
-    /// so that it does not shrink at once.
+    /// Proposals, at least those that a stabilization window still covers. The first one is what the target had when it
+    /// was first seen, so that it does not shrink at once.
     pub recommendations: Vec<Recommendation>,
-    /// Changes to more replicas that a policy's period still covers.
+    /// Changes to more replicas, at least those that a policy of this direction still covers.
     pub ups: Vec<Change>,
     /// Changes to fewer.
     pub downs: Vec<Change>,
@@ -48,8 +52,8 @@ impl History {
         let Some(behavior) = behavior else { return };
         let (up, down) = limit::longest_periods(behavior);
         let (changes, longest) = if to > from { (&mut self.ups, up) } else { (&mut self.downs, down) };
-        changes.retain(|change| now.duration_since(change.at) <= longest);
-        changes.push(Change { at: now, by: to.saturating_sub(from).saturating_abs() });
+        let change = Change { at: now, by: to.saturating_sub(from).saturating_abs() };
+        keep(changes, change, |old| now.duration_since(old.at) > longest);
     }
 
     pub(super) fn begin(&mut self, replicas: i32, now: Timestamp) {
@@ -58,18 +62,25 @@ impl History {
         }
     }
 
-    /// Notes a proposal, and forgets those that no window (of `memory` at most) covers any more.
+    /// Notes a proposal, in the place of one that no window (of `memory` at most) covers any more.
     pub(super) fn recommend(&mut self, replicas: i32, now: Timestamp, memory: SignedDuration) {
-        self.recommendations.retain(|old| now.duration_since(old.at) <= memory);
-        self.recommendations.push(Recommendation { at: now, replicas });
+        let recommendation = Recommendation { at: now, replicas };
+        keep(&mut self.recommendations, recommendation, |old| now.duration_since(old.at) > memory);
     }
 
     /// Replicas `period` ago: what there is now, less what came, plus what went.
-    pub(super) fn replicas_before(&self, current: i32, period: SignedDuration, now: Timestamp) -> i64 {
-        let sum = |changes: &[Change]| -> i64 {
+    pub(super) fn replicas_before(&self, current: i32, period: SignedDuration, now: Timestamp) -> i32 {
+        let sum = |changes: &[Change]| {
             let recent = changes.iter().filter(|change| now.duration_since(change.at) < period);
-            recent.map(|change| i64::from(change.by)).sum()
+            recent.fold(0i32, |sum, change| sum.wrapping_add(change.by))
         };
-        i64::from(current) - sum(&self.ups) + sum(&self.downs)
+        current.wrapping_sub(sum(&self.ups)).wrapping_add(sum(&self.downs))
+    }
+}
+
+fn keep<T>(entries: &mut Vec<T>, new: T, is_old: impl Fn(&T) -> bool) {
+    match entries.iter_mut().rev().find(|entry| is_old(entry)) {
+        Some(old) => *old = new,
+        None => entries.push(new),
     }
 }

@@ -76,28 +76,28 @@ impl Direction {
         }
     }
 
-    /// What the policies allow, counted from the replicas at the start of each one's period.
+    /// What the policies allow, counted from the replicas at the start of each one's period. Thirty-two bits as in the
+    /// controller, which overflows: an addition of pods beyond them allows none.
     fn choose(
         &self,
         history: &History,
         range: Range,
         now: Timestamp,
         up: bool,
-        propose: impl Fn(&HPAScalingPolicy, i64) -> i64,
+        propose: impl Fn(&HPAScalingPolicy, i32) -> i32,
     ) -> i32 {
         let proposals = self.policies.iter().map(|policy| {
             let period = SignedDuration::from_secs(policy.period_seconds.into());
             propose(policy, history.replicas_before(range.current, period, now))
         });
-        let current = i64::from(range.current);
-        let chosen = match self.select {
+        let current = range.current;
+        match self.select {
             Select::Disabled => current,
             Select::Max if up => proposals.max().unwrap_or(current).max(current),
             Select::Min if up => proposals.min().unwrap_or(current).max(current),
             Select::Max => proposals.min().unwrap_or(current).min(current),
             Select::Min => proposals.max().unwrap_or(current).min(current),
-        };
-        i32::try_from(chosen).unwrap_or(if chosen < 0 { i32::MIN } else { i32::MAX })
+        }
     }
 }
 
@@ -154,10 +154,10 @@ impl Rules {
         if wanted > range.current {
             let fastest = up.choose(history, range, now, true, |policy, start| {
                 if policy.type_ == "Pods" {
-                    start.saturating_add(policy.value.into())
+                    start.wrapping_add(policy.value)
                 } else {
                     // Rounded up, else a small target would never grow.
-                    (start as f64 * (1.0 + f64::from(policy.value) / 100.0)).ceil() as i64
+                    (f64::from(start) * (1.0 + f64::from(policy.value) / 100.0)).ceil() as i32
                 }
             });
             let (most, words) = if range.max > fastest { (fastest, UP_LIMIT) } else { (range.max, TOO_MANY) };
@@ -165,9 +165,9 @@ impl Rules {
         } else if wanted < range.current {
             let lowest = down.choose(history, range, now, false, |policy, start| {
                 if policy.type_ == "Pods" {
-                    start.saturating_sub(policy.value.into())
+                    start.wrapping_sub(policy.value)
                 } else {
-                    (start as f64 * (1.0 - f64::from(policy.value) / 100.0)) as i64
+                    (f64::from(start) * (1.0 - f64::from(policy.value) / 100.0)) as i32
                 }
             });
             let (least, words) = if range.min < lowest { (lowest, DOWN_LIMIT) } else { (range.min, TOO_FEW) };

@@ -1,6 +1,7 @@
 //! How many replicas one metric asks for.
 
-use k8s_openapi::api::autoscaling::v2::MetricTarget;
+use k8s_openapi::api::autoscaling::v2::{MetricSpec, MetricTarget};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use keda_api::Quantity;
 use serde::Serialize;
 
@@ -91,6 +92,31 @@ impl Tolerance {
 }
 
 impl Metric {
+    /// An entry of `spec.metrics` of an autoscaler in `namespace`, before it was asked for: no values yet.
+    pub fn unread(namespace: &str, metric: &MetricSpec) -> Self {
+        match metric.external.as_ref().filter(|_| metric.type_ == "External") {
+            Some(external) => Self::External {
+                namespace: namespace.to_owned(),
+                name: external.metric.name.clone(),
+                selector: external.metric.selector.as_ref().map_or_else(|| "nil".to_owned(), go_text),
+                target: Target::of(&external.target),
+                values: Ok(Vec::new()),
+            },
+            None => Self::Unavailable(Failure::unable(
+                "InvalidMetricSourceType",
+                &format!("metrics of type {} are not available here", metric.type_),
+            )),
+        }
+    }
+
+    /// Notes what asking for it brought: the values of its series, or what the API server said.
+    pub fn read(&mut self, answer: Result<Vec<Quantity>, String>) {
+        if let Self::External { values, .. } = self {
+            *values =
+                answer.map_err(|error| format!("unable to fetch metrics from external metrics API: {error}"));
+        }
+    }
+
     pub(super) fn measure(&self, replicas: &Replicas, tolerance: Tolerance) -> Result<Measured, Failure> {
         let Self::External { namespace, name, selector, target, values } = self else {
             let Self::Unavailable(failure) = self else { return Err(Failure::unable("", "unknown metric")) };
@@ -107,7 +133,7 @@ impl Metric {
         let values = values.iter().map(|value| clamped(value.milli()));
         let (usage, replicas) = match target {
             Some(Target::AverageValue(target)) => average(values, positive(*target)?, replicas, tolerance),
-            Some(Target::Value(target)) => total(values, positive(*target)?, replicas, tolerance),
+            Some(Target::Value(target)) => total(values, positive(*target)?, replicas, tolerance)?,
             None => {
                 return Err(Failure::unable(
                     "FailedGetExternalMetric",
@@ -162,23 +188,33 @@ fn average(
     (Usage::AverageValue(Quantity::from_milli(each)), wanted)
 }
 
-/// A target for all replicas together.
+/// A target for all replicas together, in proportion to those that are ready.
 fn total(
     values: impl Iterator<Item = i64>,
     target: f64,
     replicas: &Replicas,
     tolerance: Tolerance,
-) -> (Usage, i32) {
-    let usage = values.fold(0i64, i64::saturating_add);
+) -> Result<(Usage, i32), Failure> {
+    let mut usage = 0i64;
+    for value in values {
+        usage = usage.saturating_add(value);
+        if usage == i64::MAX {
+            break;
+        }
+    }
     let ratio = usage as f64 / target;
     let wanted = if replicas.asked == 0 {
         whole(ratio.ceil())
     } else if tolerance.accepts(ratio) {
         replicas.asked
     } else {
-        whole((ratio * f64::from(replicas.ready)).ceil())
+        let ready = replicas.ready.ok_or_else(|| {
+            let cause = "unable to calculate ready pods: no pods returned by selector while calculating replica count";
+            Failure::unable("FailedGetExternalMetric", cause)
+        })?;
+        whole((ratio * f64::from(ready)).ceil())
     };
-    (Usage::Value(Quantity::from_milli(usage)), wanted)
+    Ok((Usage::Value(Quantity::from_milli(usage)), wanted))
 }
 
 /// Thousandths as the controller holds them.
@@ -190,4 +226,13 @@ fn clamped(milli: i128) -> i64 {
 fn whole(replicas: f64) -> i32 {
     // A cast saturates, and NaN becomes zero.
     replicas as i32
+}
+
+/// A selector as Go prints it, which is what people see in conditions.
+fn go_text(selector: &LabelSelector) -> String {
+    let labels = selector.match_labels.iter().flatten();
+    let labels: String = labels.map(|(key, value)| format!("{key}: {value},")).collect();
+    format!(
+        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{}},}}"
+    )
 }

@@ -63,7 +63,7 @@ impl Autoscaler {
     fn look(&self, seconds: i64, metrics: &[Metric]) -> Outcome {
         evaluate(&Situation {
             now: START + SignedDuration::from_secs(seconds),
-            replicas: Replicas { asked: self.replicas, reported: self.replicas, ready: self.replicas },
+            replicas: Replicas { asked: self.replicas, reported: self.replicas, ready: Some(self.replicas) },
             min: self.min,
             max: self.max,
             behavior: self.behavior.as_ref(),

@@ -10,7 +10,7 @@ fn asked(target: Target, values: &[&str], replicas: Replicas) -> (i32, Usage) {
 }
 
 fn all(replicas: i32) -> Replicas {
-    Replicas { asked: replicas, reported: replicas, ready: replicas }
+    Replicas { asked: replicas, reported: replicas, ready: Some(replicas) }
 }
 
 #[test]
@@ -60,8 +60,8 @@ fn values_count_the_pods_that_are_ready() {
         ("50", all(4), 2),
         ("0", all(4), 0),
         ("250", all(0), 3),
-        ("200", Replicas { asked: 4, reported: 4, ready: 2 }, 4),
-        ("300", Replicas { asked: 4, reported: 4, ready: 1 }, 3),
+        ("200", Replicas { asked: 4, reported: 4, ready: Some(2) }, 4),
+        ("300", Replicas { asked: 4, reported: 4, ready: Some(1) }, 3),
         ("-50", all(4), -2),
     ] {
         let (wanted, usage) = asked(target, &[value], replicas);
@@ -167,4 +167,30 @@ fn no_series_is_a_failure_and_so_is_no_target() {
     let outcome =
         Autoscaler::at(4).look(0, &[external(Target::Value(Quantity::ZERO), Ok(vec![quantity("1")]))]);
     assert_eq!(outcome.verdict, Verdict::Failed);
+}
+
+#[test]
+fn a_target_value_needs_pods() {
+    let metric = external(Target::Value(quantity("10")), Ok(vec![quantity("20")]));
+    let tolerance = metric::Tolerance { down: 0.1, up: 0.1 };
+    let failure = metric.measure(&Replicas { ready: None, ..all(3) }, tolerance).unwrap_err();
+    assert_eq!(failure.reason, "FailedGetExternalMetric");
+    assert_eq!(
+        failure.message,
+        "the HPA was unable to compute the replica count: unable to calculate ready pods: no pods returned by \
+         selector while calculating replica count"
+    );
+    for (value, asked) in [("10.9", 3), ("20", 0)] {
+        let metric = external(Target::Value(quantity("10")), Ok(vec![quantity(value)]));
+        let replicas = Replicas { ready: None, ..all(asked) };
+        assert!(metric.measure(&replicas, tolerance).is_ok(), "{value} of {asked}: they are not counted");
+    }
+}
+
+#[test]
+fn less_than_nothing_is_less_than_none_beside_a_failure() {
+    let below = external(Target::Value(quantity("1")), Ok(vec![quantity("-1")]));
+    let scaler = Autoscaler { min: Some(0), scaled_to_zero: true, ..Autoscaler::at(0) };
+    assert_eq!(scaler.look(0, &[below.clone(), fails()]).verdict, Verdict::Failed);
+    assert_eq!(scaler.look(0, &[below]).verdict, Verdict::Followed);
 }

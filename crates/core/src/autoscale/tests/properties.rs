@@ -82,8 +82,10 @@ proptest! {
                 // Without a behavior the highest recent proposal counts, even above what the target has.
                 prop_assert!(behavior.is_none() || (low..=high).contains(&stable), "{stable} of {proposed} at {before}");
             }
-            let ages: Vec<_> = outcome.history.recommendations.iter().map(|old| old.at).collect();
-            prop_assert!(ages.is_sorted(), "oldest first");
+            if let Some(proposed) = outcome.proposed {
+                let proposed = Recommendation { at: outcome.at, replicas: proposed };
+                prop_assert!(outcome.history.recommendations.contains(&proposed), "it is remembered");
+            }
             prop_assert!(outcome.conditions.iter().all(|c| outcome.condition(&c.r#type) == Some(c)), "one a type");
         }
     }

@@ -231,3 +231,36 @@ fn an_outcome_prints_as_data() {
     assert_eq!(printed["metrics"][1]["Err"]["reason"], "FailedGetExternalMetric");
     assert_eq!(printed["history"]["recommendations"][0]["replicas"], 1);
 }
+
+#[test]
+fn a_change_counts_for_the_other_direction_until_its_place_is_taken() {
+    let rules = json!({
+        "scaleUp": {"policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}]},
+        "scaleDown": {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 1, "periodSeconds": 300}]},
+    });
+    let mut scaler = Autoscaler::with(rules);
+    assert_eq!(scaler.follow(0, 3), 3);
+    assert_eq!(scaler.follow(3, 5), 5);
+    assert_eq!(scaler.follow(20, 6), 6);
+    let kept: Vec<i32> = scaler.history.ups.iter().map(|change| change.by).collect();
+    assert_eq!(kept, [2, 1], "too old are both, and the last one's place is taken");
+    assert_eq!(scaler.follow(21, 0), 2, "one less than the three that were there without what is kept");
+}
+
+#[test]
+fn a_proposal_is_there_until_its_place_is_taken() {
+    let window = |seconds: i32| behavior(json!({"scaleDown": {"stabilizationWindowSeconds": seconds}}));
+    let mut scaler = Autoscaler { behavior: Some(window(10)), ..Autoscaler::at(9) };
+    assert_eq!(scaler.follow(0, 9), 9);
+    assert_eq!(scaler.follow(20, 2), 2, "two are too old, the last one's place is taken");
+    scaler.behavior = Some(window(60));
+    scaler.replicas = 9;
+    assert_eq!(scaler.follow(30, 2), 9, "a longer window finds the other one");
+}
+
+#[test]
+fn a_policy_of_more_pods_than_a_count_holds_allows_none() {
+    let rules = json!({"scaleUp": {"policies": [{"type": "Pods", "value": i32::MAX, "periodSeconds": 15}]}});
+    let mut scaler = Autoscaler::with(rules);
+    assert_eq!(scaler.follow(0, 9), 1);
+}

@@ -16,9 +16,8 @@ use k8s_openapi::api::{
     },
     core::v1::Pod,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use keda_api::external_metrics::{API_VERSION, ExternalMetricValueList};
-use keda_core::autoscale::{self, Failure, History, Metric, Outcome, Replicas, Settings, Situation, Target};
+use keda_core::autoscale::{self, History, Metric, Outcome, Replicas, Settings, Situation};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
@@ -147,7 +146,8 @@ impl Controller {
         let uid = autoscaler.uid().unwrap_or_default();
         let history = lock(&self.histories).get(&uid).cloned().unwrap_or_default();
         let specs = spec.metrics.as_deref().unwrap_or_default();
-        let unread: Vec<Metric> = specs.iter().map(|metric| unread(autoscaler, metric)).collect();
+        let namespace = autoscaler.namespace().unwrap_or_default();
+        let unread: Vec<Metric> = specs.iter().map(|metric| Metric::unread(&namespace, metric)).collect();
         let mut situation = Situation {
             now: self.options.clock.now(),
             replicas: replicas(&scale),
@@ -161,7 +161,7 @@ impl Controller {
         };
         let read;
         if situation.asks_metrics() {
-            situation.replicas.ready = self.ready(autoscaler, &scale).await;
+            situation.replicas.ready = Some(self.ready(autoscaler, &scale).await);
             read = self.read(autoscaler, specs, &unread).await;
             situation.metrics = &read;
         }
@@ -202,13 +202,11 @@ impl Controller {
     ) -> Vec<Metric> {
         let mut metrics = unread.to_vec();
         for (spec, metric) in specs.iter().zip(&mut metrics) {
-            let Metric::External { values, .. } = metric else { continue };
-            *values = match self.ask(autoscaler, spec).await {
-                Ok(answer) => Ok(answer.items.into_iter().map(|item| item.value).collect()),
-                Err(error) => {
-                    Err(format!("unable to fetch metrics from external metrics API: {}", words(&error)))
-                }
-            };
+            if let Metric::External { .. } = metric {
+                let answer = self.ask(autoscaler, spec).await;
+                let values = answer.map(|list| list.items.into_iter().map(|item| item.value).collect());
+                metric.read(values.map_err(|error| words(&error)));
+            }
         }
         metrics
     }
@@ -275,24 +273,7 @@ fn replicas(scale: &Scale) -> Replicas {
     Replicas {
         asked: scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0),
         reported: scale.status.as_ref().map_or(0, |status| status.replicas),
-        ready: 0,
-    }
-}
-
-/// A metric of the spec, before it is asked for.
-fn unread(autoscaler: &HorizontalPodAutoscaler, metric: &MetricSpec) -> Metric {
-    match metric.external.as_ref().filter(|_| metric.type_ == "External") {
-        Some(external) => Metric::External {
-            namespace: autoscaler.namespace().unwrap_or_default(),
-            name: external.metric.name.clone(),
-            selector: external.metric.selector.as_ref().map_or_else(|| "nil".to_owned(), go_text),
-            target: Target::of(&external.target),
-            values: Ok(Vec::new()),
-        },
-        None => Metric::Unavailable(Failure::unable(
-            "InvalidMetricSourceType",
-            &format!("metrics of type {} are not available here", metric.type_),
-        )),
+        ready: None,
     }
 }
 
@@ -302,13 +283,4 @@ fn words(error: &kube::Error) -> String {
         kube::Error::Api(status) => status.message.clone(),
         other => other.to_string(),
     }
-}
-
-/// A selector as Go prints it, which is what people see in conditions.
-fn go_text(selector: &LabelSelector) -> String {
-    let labels = selector.match_labels.iter().flatten();
-    let labels: String = labels.map(|(key, value)| format!("{key}: {value},")).collect();
-    format!(
-        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{}},}}"
-    )
 }
