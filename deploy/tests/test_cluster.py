@@ -179,6 +179,39 @@ def test_upstreams_release_becomes_ours(kubectl, helm_on, namespaces, tmp_path):
     helm_on("rollback", "keda", "2", "--namespace", "keda")
 
 
+def test_upstreams_plain_manifests_become_ours(kubectl, namespaces):
+    """The names of upstream's config/ are those of its manifests, not of its chart."""
+    names = {"keda-operator": "keda-operator", "keda-metrics-apiserver": "keda-metrics-apiserver",
+             "keda-admission": "keda-admission-webhooks"}
+    theirs = []
+    for name, app in names.items():
+        container = {"name": app, "image": f"ghcr.io/kedacore/{app}:2.20.2", "args": ["--zap-log-level=info"],
+                     "ports": [{"name": "http", "containerPort": 8080}]}
+        pod = {"metadata": {"labels": {"app": app}}, "spec": {"serviceAccountName": "keda-operator", "containers": [container]}}
+        theirs.append({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "plain"},
+                       "spec": {"selector": {"matchLabels": {"app": app}}, "template": pod}})
+        theirs.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": app, "namespace": "plain"},
+                       "spec": {"selector": {"app": app}, "ports": [{"name": "http", "port": 8080, "targetPort": 8080}]}})
+    kubectl("create", "namespace", "plain")
+    kubectl("apply", "-f", "-", stdin=helm.dump(theirs))
+    before = live(kubectl, "deployments,services", "-n", "plain")
+    # What is in the namespace, in one beside the release's.
+    ours = [it for it in helm.objects((DEPLOY / "manifests/keda.yaml").read_text()) if it["kind"] in ("Deployment", "Service")]
+    for it in ours:
+        it["metadata"]["namespace"] = "plain"
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=helm.dump(ours))
+    after = live(kubectl, "deployments,services", "-n", "plain")
+    assert before.keys() == after.keys()
+    for key, it in after.items():
+        assert it["metadata"]["uid"] == before[key]["metadata"]["uid"]
+        if key[0] == "Deployment":
+            [container] = it["spec"]["template"]["spec"]["containers"]
+            assert container["image"] == f"ghcr.io/keda-rs/keda:{helm.version()}"
+            assert "--zap-log-level=info" in container["args"] and len(container["args"]) > 5
+            assert it["spec"]["template"]["spec"]["serviceAccountName"] != "keda-operator" or key[2] == "keda-operator"
+    kubectl("delete", "namespace", "plain", "--wait=false")
+
+
 def test_an_account_that_upstreams_chart_made_can_be_kept(kubectl, helm_on):
     """`serviceAccount.create=false` does nothing in upstream's chart, which owns the account then. After the upgrade it would go."""
     before = live(kubectl, "serviceaccounts", "-n", "keda")["ServiceAccount", "keda", "keda-operator"]
