@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{adapter, crds, demo, inert, lint, operator, schema};
+use crate::{adapter, crds, demo, inert, lint, operator, schema, webhooks};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -28,6 +28,8 @@ enum Command {
     Operator(operator::Flags),
     /// Run the metrics API server that HPAs ask.
     Adapter(adapter::Flags),
+    /// Run the admission webhooks that the API server asks before it stores objects.
+    Webhooks(webhooks::Flags),
     /// Print the custom resource definitions, ready for kubectl apply.
     Crds(crds::Flags),
     /// Check manifests without a cluster: schema, admission rules, every trigger.
@@ -44,6 +46,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     match cli.command {
         Command::Operator(flags) => operator::run(flags),
         Command::Adapter(flags) => adapter::run(flags),
+        Command::Webhooks(flags) => webhooks::run(flags),
         Command::Crds(flags) => crds::run(&flags),
         Command::Lint(flags) => lint::run(&flags),
         Command::Schema(flags) => schema::run(&flags),
@@ -58,6 +61,7 @@ fn with_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let first = arguments.get(1).and_then(|argument| argument.to_str());
     let subcommand = match (called, first) {
         (Some("keda-adapter"), _) => "adapter",
+        (Some("keda-admission-webhooks"), _) => "webhooks",
         (_, Some(flag)) if flag.starts_with("--") && !OWN.contains(&flag) => "operator",
         _ => return arguments,
     };
@@ -80,6 +84,10 @@ mod tests {
         assert_eq!(
             words(&["/keda-adapter", "--secure-port=6443"]),
             ["/keda-adapter", "adapter", "--secure-port=6443"]
+        );
+        assert_eq!(
+            words(&["/keda-admission-webhooks", "--port=9443"]),
+            ["/keda-admission-webhooks", "webhooks", "--port=9443"]
         );
         assert_eq!(words(&["keda", "demo"]), ["keda", "demo"]);
         assert_eq!(words(&["keda", "--version"]), ["keda", "--version"]);

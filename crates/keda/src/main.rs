@@ -13,6 +13,7 @@ mod operator;
 mod probes;
 mod schema;
 mod shutdown;
+mod webhooks;
 
 use std::process::ExitCode;
 

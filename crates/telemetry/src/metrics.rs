@@ -3,7 +3,7 @@
 //! [`Registry`] holds families; [`Gauge`], [`Counter`] and [`Histogram`] are handles to them. A registry of our own, because series must
 //! go away with the object that they are about ([`Gauge::remove`] by label), which upstream does not do (kedacore/keda 6321, 6617), and
 //! because upstream has gauges named `*_total`, which stricter libraries refuse. Names and labels of each process are in one file each:
-//! [`Operator`], [`Adapter`].
+//! [`Operator`], [`Adapter`], [`Webhooks`].
 
 mod adapter;
 mod family;
@@ -11,12 +11,14 @@ mod grpc;
 mod operator;
 mod process;
 mod text;
+mod webhooks;
 
 pub use adapter::Adapter;
 pub use family::{Counter, CounterSeries, Gauge, GaugeSeries, Histogram, HistogramSeries};
 pub use grpc::{Call, Grpc, Kind, Method, code_name};
 pub use operator::{HttpRequest, Operator, Trigger};
 pub use text::{CONTENT_TYPE, Scrape};
+pub use webhooks::{InFlight, Webhooks};
 
 use std::{
     collections::BTreeMap,

@@ -2,7 +2,7 @@
 
 use k8s_openapi::{
     ByteString,
-    api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount},
+    api::core::v1::{ConfigMap, LimitRange, Namespace, Pod, Secret, Service, ServiceAccount},
 };
 use serde_json::{Value, json};
 
@@ -72,6 +72,8 @@ static SERVICE: Builtin = Builtin {
 
 static SERVICE_ACCOUNT: Builtin = of::<ServiceAccount>();
 
+static LIMIT_RANGE: Builtin = of::<LimitRange>();
+
 pub(super) fn resources() -> Vec<Resource> {
     let core = |kind, plural, rules| resource("", "v1", kind, plural, rules);
     let mut namespace = core("Namespace", "namespaces", &NAMESPACE)
@@ -96,6 +98,11 @@ pub(super) fn resources() -> Vec<Resource> {
             computed("Data", |object| count(at(object, "data"))),
             age(),
         ]),
+        core("LimitRange", "limitranges", &LIMIT_RANGE)
+            .short(&["limits"])
+            .columns(vec![computed("Created At", |object| {
+                json!(text(object, "metadata.creationTimestamp"))
+            })]),
         core("ServiceAccount", "serviceaccounts", &SERVICE_ACCOUNT).short(&["sa"]).columns(vec![age()]),
         core("Service", "services", &SERVICE).short(&["svc"]).in_all().with_status().columns(vec![
             path_column("Type", "string", ".spec.type"),

@@ -1,0 +1,13 @@
+//! The webhooks over TLS, asked as an API server asks them, on the API server in memory.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::panic, clippy::expect_used, reason = "these are tests")]
+
+mod client;
+mod kinds;
+mod limits;
+mod lookups;
+mod operations;
+mod scaled_object;
+mod speed;
+mod stage;
