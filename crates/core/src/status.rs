@@ -4,20 +4,23 @@
 //! (RFC 7386): nothing at all when nothing changed, and never a member that somebody else writes.
 
 use keda_api::ScaledObjectStatus;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// The patch for the status subresource that turns `known` into `wanted`: `{"status": {..}}`, or None when they are
-/// equal. Lists (the conditions among them) are replaced whole, as merge patches do.
-pub fn difference(known: &ScaledObjectStatus, wanted: &ScaledObjectStatus) -> Option<Value> {
-    let patch = merge_patch(&tree(known), &tree(wanted))?;
-    Some(Value::Object(Map::from_iter([("status".to_owned(), patch)])))
+/// A status as JSON text: the form in which a known one is kept and compared. Equal statuses have equal texts.
+pub fn text(status: &ScaledObjectStatus) -> Box<[u8]> {
+    #[expect(clippy::expect_used, reason = "a status has string keys and no fallible serialisers")]
+    serde_json::to_vec(status).expect("a status is JSON").into()
 }
 
-/// The status as JSON.
-fn tree(status: &impl Serialize) -> Value {
-    #[expect(clippy::expect_used, reason = "a status has string keys and no fallible serialisers")]
-    serde_json::to_value(status).expect("a status is JSON")
+/// The patch for the status subresource that turns `known` into `wanted`, both as [`text`] has them: `{"status": {..}}`,
+/// or None when they are equal. Lists (the conditions among them) are replaced whole, as merge patches do.
+pub fn difference(known: &[u8], wanted: &[u8]) -> Option<Value> {
+    if known == wanted {
+        return None;
+    }
+    let tree = |text: &[u8]| serde_json::from_slice(text).unwrap_or_else(|_| Value::Object(Map::new()));
+    let patch = merge_patch(&tree(known), &tree(wanted))?;
+    Some(Value::Object(Map::from_iter([("status".to_owned(), patch)])))
 }
 
 /// The merge patch that turns `from` into `to`, or None when they are equal.

@@ -29,7 +29,7 @@ use crate::{
     object::Object,
     options::ControllerOptions,
     samples::{ObjectHandle, TriggerSet},
-    status::Ledger,
+    status::{Ledger, Stored},
     watch,
 };
 
@@ -248,6 +248,7 @@ impl Controller {
         let key = ObjectKey::of(&object);
         let uid = object.uid().unwrap_or_default();
         object.metadata.managed_fields = None;
+        let stored = Stored::take(&mut object);
         let object = Arc::new(object);
         let mut referred = authentications::referred(&object);
         if let Some(handle) = self.index.object(&key) {
@@ -257,13 +258,13 @@ impl Controller {
                     referred.append(&mut authentications::referred(&before));
                     self.authentications.mark(referred);
                 }
-                handle.update(object);
+                handle.update(object, stored);
                 return;
             }
             referred.append(&mut authentications::referred(&before));
             handle.end();
         }
-        let handle = Arc::new(ObjectHandle::new(key, uid, object));
+        let handle = Arc::new(ObjectHandle::new(key, uid, object, stored));
         self.index.insert_object(Arc::clone(&handle));
         self.authentications.mark(referred);
         self.metrics.resources("scaled_object", &handle.key.namespace, 1);
@@ -389,10 +390,11 @@ impl Controller {
     async fn report_panic(&self, handle: &ObjectHandle, text: &str) {
         let message = format!("internal error in keda-rs, this object is retried with backoff: {text}");
         tracing::error!(logger = "scale_handler", object = %handle.key, error = text, "the object's task panicked");
-        let object = Arc::clone(&handle.inbox.borrow().object);
+        let input = handle.inbox.borrow().clone();
+        let object = input.object;
         let notice = Notice::warning("ScaledObjectCheckFailed", message.clone());
         self.recorder.publish(events::reference(object.as_ref()), notice);
-        let mut status = Ledger::new(&object);
+        let mut status = Ledger::new(input.stored);
         status.set(conditions::check_failed(&message));
         if let Err(error) = status.flush(&self.cluster, &handle.key, &handle.uid).await {
             tracing::error!(logger = "scale_handler", object = %handle.key, error = %error, "failed to write the status");

@@ -5,7 +5,6 @@
 //! that a stable hash of its UID spreads over the interval, so that loops do not beat together (upstream issue 7676).
 
 use std::{
-    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     ops::ControlFlow,
     sync::Arc,
@@ -25,7 +24,7 @@ use crate::{
     index::ObjectKey,
     reconcile::End,
     samples::{Input, ObjectHandle, TriggerSet},
-    status::Ledger,
+    status::{self, Ledger, Stored},
 };
 
 /// The first wait after a failed reconcile; it doubles up to [`LAST_RETRY`], or [`LAST_UNLUCKY_RETRY`] where only the
@@ -74,19 +73,22 @@ pub(crate) struct Prepared {
 struct Fingerprint {
     generation: Option<i64>,
     deleting: bool,
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
+    /// Of labels and annotations. Applied manifests are an annotation, so a copy would be as large as the object.
+    digest: u64,
     nudges: u64,
 }
 
 impl Fingerprint {
     fn of(input: &Input) -> Self {
         let metadata = &input.object.metadata;
+        let mut hasher = DefaultHasher::new();
+        // None and empty are the same to a user.
+        metadata.labels.as_ref().filter(|labels| !labels.is_empty()).hash(&mut hasher);
+        metadata.annotations.as_ref().filter(|annotations| !annotations.is_empty()).hash(&mut hasher);
         Fingerprint {
             generation: metadata.generation,
             deleting: metadata.deletion_timestamp.is_some(),
-            labels: metadata.labels.clone().unwrap_or_default(),
-            annotations: metadata.annotations.clone().unwrap_or_default(),
+            digest: hasher.finish(),
             nudges: input.nudges,
         }
     }
@@ -94,8 +96,8 @@ impl Fingerprint {
 
 impl Object {
     pub(crate) fn new(controller: Arc<Controller>, handle: Arc<ObjectHandle>) -> Self {
-        let object = Arc::clone(&handle.inbox.borrow().object);
-        let status = Ledger::new(&object);
+        let Input { object, stored, .. } = handle.inbox.borrow().clone();
+        let status = Ledger::new(stored);
         let mut last_active = status.stored_last_active();
         if status.condition(Condition::ACTIVE) == ConditionStatus::True {
             // The stored time is that of the last transition. The object was active when an earlier process last
@@ -129,13 +131,16 @@ impl Object {
             if input.gone {
                 return;
             }
-            self.status.observe(&input.object);
+            self.status.observe(&input.stored);
             let now = Instant::now();
             let fingerprint = Fingerprint::of(&input);
             let changed = self.handled.as_ref() != Some(&fingerprint);
             let retry = self.retry_at.is_some_and(|at| at <= now);
-            if changed || retry {
+            // Also the watch's echo of what a write of ours returned: one copy is enough.
+            if changed || retry || status::version(&input.object) >= status::version(&self.object) {
                 self.object = input.object;
+            }
+            if changed || retry {
                 self.handled = Some(fingerprint);
                 if changed {
                     self.failures = 0;
@@ -205,10 +210,12 @@ impl Object {
     }
 
     /// Goes on with the object as a write of ours returned it, so that the watch's echo of it is no news.
-    pub(crate) fn adopt(&mut self, object: ScaledObject) {
+    pub(crate) fn adopt(&mut self, mut object: ScaledObject) {
         let nudges = self.handled.as_ref().map_or(0, |fingerprint| fingerprint.nudges);
-        self.status.observe(&object);
-        let input = Input { object: Arc::new(object), nudges, gone: false };
+        object.metadata.managed_fields = None;
+        let stored = Stored::take(&mut object);
+        self.status.observe(&stored);
+        let input = Input { object: Arc::new(object), stored, nudges, gone: false };
         self.handled = Some(Fingerprint::of(&input));
         self.object = input.object;
     }

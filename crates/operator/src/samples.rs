@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::index::ObjectKey;
+use crate::{index::ObjectKey, status::Stored};
 
 /// A sample that is at most this old answers an HPA without asking the source again.
 pub(crate) const FRESH: Duration = Duration::from_secs(1);
@@ -29,8 +29,10 @@ pub(crate) const FRESH: Duration = Duration::from_secs(1);
 /// What a task is told by the watches.
 #[derive(Clone)]
 pub(crate) struct Input {
-    /// The newest known object.
+    /// The newest known object, without its status and managed fields.
     pub(crate) object: Arc<ScaledObject>,
+    /// Its status.
+    pub(crate) stored: Arc<Stored>,
     /// Grows when something that the object depends on changed: its HPA, its target, its authentications.
     pub(crate) nudges: u64,
     /// The object is no longer there.
@@ -51,11 +53,11 @@ pub(crate) struct ObjectHandle {
 }
 
 impl ObjectHandle {
-    pub(crate) fn new(key: ObjectKey, uid: String, object: Arc<ScaledObject>) -> Self {
+    pub(crate) fn new(key: ObjectKey, uid: String, object: Arc<ScaledObject>, stored: Arc<Stored>) -> Self {
         ObjectHandle {
             key,
             uid,
-            inbox: watch::Sender::new(Input { object, nudges: 0, gone: false }),
+            inbox: watch::Sender::new(Input { object, stored, nudges: 0, gone: false }),
             triggers: ArcSwapOption::empty(),
             settled: AtomicBool::new(false),
             latest: Mutex::default(),
@@ -63,8 +65,8 @@ impl ObjectHandle {
     }
 
     /// Hands the task a newer object.
-    pub(crate) fn update(&self, object: Arc<ScaledObject>) {
-        self.inbox.send_modify(|input| input.object = object);
+    pub(crate) fn update(&self, object: Arc<ScaledObject>, stored: Arc<Stored>) {
+        self.inbox.send_modify(|input| (input.object, input.stored) = (object, stored));
     }
 
     /// Makes the task reconcile although its object is the same.

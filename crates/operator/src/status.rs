@@ -4,7 +4,10 @@
 //! row 6). Here the object's task alone writes: it edits [`Ledger::wanted`], and [`Ledger::flush`] sends the
 //! difference to what the server is known to hold, or nothing. A poll that changes nothing costs no request.
 
+use std::sync::Arc;
+
 use keda_api::{Condition, ConditionStatus, ScaledObject, ScaledObjectStatus};
+use keda_core::status;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
@@ -17,33 +20,47 @@ use crate::{
     index::ObjectKey,
 };
 
+/// A status as the server holds it: its text, which takes a third of the structure's memory and is compared as it is.
+pub(crate) struct Stored {
+    text: Box<[u8]>,
+    /// The version at which it was read or written: older news from the watch is ignored.
+    version: Option<u64>,
+}
+
+impl Stored {
+    /// Takes the status out of an object: everybody else is interested in the rest only.
+    pub(crate) fn take(object: &mut ScaledObject) -> Arc<Self> {
+        let status = object.status.take().unwrap_or_default();
+        Arc::new(Stored { text: status::text(&status), version: version(object) })
+    }
+
+    fn status(&self) -> ScaledObjectStatus {
+        serde_json::from_slice(&self.text).unwrap_or_default()
+    }
+}
+
 /// What the server holds, and what it should.
 pub(crate) struct Ledger {
-    stored: ScaledObjectStatus,
-    /// The version at which `stored` was read or written: older news from the watch is ignored.
-    version: Option<u64>,
+    stored: Arc<Stored>,
     pub(crate) wanted: ScaledObjectStatus,
 }
 
 impl Ledger {
     /// Begins with the status that an earlier process left: nothing is lost by a restart.
-    pub(crate) fn new(object: &ScaledObject) -> Self {
-        let stored = object.status.clone().unwrap_or_default();
-        Ledger { wanted: stored.clone(), stored, version: version(object) }
+    pub(crate) fn new(stored: Arc<Stored>) -> Self {
+        Ledger { wanted: stored.status(), stored }
     }
 
-    /// Takes note of the object as the watch shows it, unless our own last write is newer.
-    pub(crate) fn observe(&mut self, object: &ScaledObject) {
-        let seen = version(object);
-        if seen.is_none() || self.version.is_none() || seen > self.version {
-            self.stored = object.status.clone().unwrap_or_default();
-            self.version = seen;
+    /// Takes note of what the watch shows, unless our own last write is newer.
+    pub(crate) fn observe(&mut self, seen: &Arc<Stored>) {
+        if seen.version.is_none() || self.stored.version.is_none() || seen.version > self.stored.version {
+            self.stored = Arc::clone(seen);
         }
     }
 
     /// `lastActiveTime` as stored.
     pub(crate) fn stored_last_active(&self) -> Option<jiff::Timestamp> {
-        self.stored.last_active_time.as_ref().map(|time| time.0)
+        self.stored.status().last_active_time.map(|time| time.0)
     }
 
     /// Sets a condition; says whether it differs from before.
@@ -69,7 +86,8 @@ impl Ledger {
         key: &ObjectKey,
         uid: &str,
     ) -> Result<(), kube::Error> {
-        let Some(mut patch) = keda_core::status::difference(&self.stored, &self.wanted) else {
+        let wanted = status::text(&self.wanted);
+        let Some(mut patch) = status::difference(&self.stored.text, &wanted) else {
             return Ok(());
         };
         let api: Api<ScaledObject> = Api::namespaced(cluster.client(), &key.namespace);
@@ -79,8 +97,8 @@ impl Ledger {
         let written = retry(async || api.patch_status(name, &PatchParams::default(), &patch).await).await;
         match written {
             Ok(object) => {
-                self.stored = self.wanted.clone();
-                self.version = version(&object);
+                // What was wanted, and not what came back: a definition that lacks a member drops it, again and again.
+                self.stored = Arc::new(Stored { text: wanted, version: version(&object) });
                 Ok(())
             }
             // Gone, or another of its name is there.
@@ -91,6 +109,6 @@ impl Ledger {
 }
 
 /// Resource versions of one resource can be compared as numbers (Kubernetes enhancement 5504).
-fn version(object: &ScaledObject) -> Option<u64> {
+pub(crate) fn version(object: &ScaledObject) -> Option<u64> {
     object.resource_version().and_then(|version| version.parse().ok())
 }
