@@ -21,6 +21,12 @@ _ROLES = {"ClusterRole": "ClusterRoleBinding", "Role": "RoleBinding"}
 _API_CERTIFICATES = "/apiserver.local.config/certificates"
 _WEBHOOK_CERTIFICATES = "/tmp/k8s-webhook-server/serving-certs"
 
+# What the cluster's own role of that name holds.
+_DELEGATION = [
+    {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+    {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+]
+
 _VALUES = {
     # OLM announces its own CA.
     "certificates": {"operator": {"apiServicePatching": {"enabled": False}}},
@@ -101,8 +107,10 @@ def _deployments(objects: list[dict]) -> list[dict]:
 
 
 def _permissions(objects: list[dict], kind: str, namespace: str | None) -> list[dict]:
-    """Rules of the operator's own roles by account."""
+    """Rules of the chart's own roles by account. An account without any would not be made."""
     roles = {it["metadata"]["name"]: it["rules"] for it in objects if it["kind"] == kind}
+    if kind == "ClusterRole":
+        roles["system:auth-delegator"] = _DELEGATION
     rules: dict[str, list] = {}
     for it in objects:
         if it["kind"] != _ROLES[kind] or it["metadata"].get("namespace") != namespace or it["roleRef"]["kind"] != kind:
