@@ -37,10 +37,10 @@ pub(crate) struct Flags {
     #[arg(long, default_value = "apiserver.local.config/certificates")]
     cert_dir: PathBuf,
     /// Certificate to serve; made and kept in --cert-dir when not given.
-    #[arg(long)]
+    #[arg(long, value_parser = environment::path)]
     tls_cert_file: Option<PathBuf>,
     /// Key of the certificate to serve.
-    #[arg(long)]
+    #[arg(long, value_parser = environment::path)]
     tls_private_key_file: Option<PathBuf>,
     /// Oldest TLS version: VersionTLS12 or VersionTLS13.
     #[arg(long, default_value = "")]
@@ -49,7 +49,7 @@ pub(crate) struct Flags {
     #[arg(long, value_delimiter = ',')]
     tls_cipher_suites: Vec<String>,
     /// Who signs client certificates of users.
-    #[arg(long)]
+    #[arg(long, value_parser = environment::path)]
     client_ca_file: Option<PathBuf>,
     #[command(flatten)]
     request_header: RequestHeaderFlags,
@@ -68,7 +68,7 @@ pub(crate) struct Flags {
 #[derive(Debug, clap::Args)]
 struct RequestHeaderFlags {
     /// Who signs the front proxy's certificate.
-    #[arg(long)]
+    #[arg(long, value_parser = environment::path)]
     requestheader_client_ca_file: Option<PathBuf>,
     /// Common names of the front proxy; any when empty.
     #[arg(long, value_delimiter = ',')]
@@ -152,15 +152,15 @@ impl Flags {
         Ok(Options {
             secure_address: (self.bind_address, self.secure_port).into(),
             cert_dir: self.cert_dir.clone(),
-            tls_cert_file: self.tls_cert_file.clone(),
-            tls_private_key_file: self.tls_private_key_file.clone(),
+            tls_cert_file: given(self.tls_cert_file.as_ref()),
+            tls_private_key_file: given(self.tls_private_key_file.as_ref()),
             tls: Policy::strict(&self.tls_min_version, &self.tls_cipher_suites)?,
             http2: !delegation.disable_http2_serving,
             http2_max_streams: match delegation.http2_max_streams_per_connection {
                 0 => defaults.http2_max_streams,
                 streams => streams,
             },
-            client_ca_file: self.client_ca_file.clone(),
+            client_ca_file: given(self.client_ca_file.as_ref()),
             request_header: self.request_header.options(),
             authentication_skip_lookup: delegation.authentication_skip_lookup,
             authentication_tolerate_lookup_failure: delegation.authentication_tolerate_lookup_failure,
@@ -181,7 +181,7 @@ impl Flags {
 impl RequestHeaderFlags {
     fn options(&self) -> Option<RequestHeaderOptions> {
         Some(RequestHeaderOptions {
-            client_ca_file: self.requestheader_client_ca_file.clone()?,
+            client_ca_file: given(self.requestheader_client_ca_file.as_ref())?,
             allowed_names: self.requestheader_allowed_names.clone(),
             username_headers: self.requestheader_username_headers.clone(),
             uid_headers: self.requestheader_uid_headers.clone(),
@@ -189,6 +189,11 @@ impl RequestHeaderFlags {
             extra_headers_prefix: self.requestheader_extra_headers_prefix.clone(),
         })
     }
+}
+
+/// A path; an empty one is none, as in Go.
+fn given(path: Option<&PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty()).cloned()
 }
 
 fn positive(duration: GoDuration) -> Result<Duration> {

@@ -94,6 +94,19 @@ mod tests {
         assert_eq!(words(&["keda"]), ["keda"]);
     }
 
+    /// The chart and upstream's manifests spell empty values out.
+    #[test]
+    fn empty_values_are_as_good_as_none() {
+        for line in [
+            "keda operator --filepath-auth-root-path= --profiling-bind-address= --k8s-cluster-name=",
+            "keda adapter --tls-cert-file= --tls-private-key-file= --client-ca-file= --requestheader-client-ca-file= --metrics-service-grpc-authority= --tls-min-version=",
+        ] {
+            let arguments = line.split(' ').map(OsString::from).collect();
+            let parsed = Cli::try_parse_from(inert::strip(with_subcommand(arguments)));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
     #[test]
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory;

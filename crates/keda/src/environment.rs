@@ -111,6 +111,12 @@ pub(crate) fn http_settings() -> Result<http::Settings> {
     Ok(settings)
 }
 
+/// A path from the command line. Go's flags take an empty one, which manifests spell out; clap alone would refuse it.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a parser of values")]
+pub(crate) fn path(text: &str) -> Result<std::path::PathBuf, std::convert::Infallible> {
+    Ok(text.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::split_namespaces;

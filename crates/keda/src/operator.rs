@@ -60,7 +60,7 @@ pub(crate) struct Flags {
     #[command(flatten)]
     rotation: RotationFlags,
     /// Folder below which ClusterTriggerAuthentications may read files (filePath); empty refuses them.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", value_parser = environment::path)]
     filepath_auth_root_path: PathBuf,
     /// Folders of additional CA certificates for triggers and login hosts; may be repeated.
     #[arg(long, default_value = "/custom/ca")]
