@@ -18,6 +18,8 @@ pub(crate) struct Cluster {
     pub(crate) secrets: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
     pub(crate) config_maps: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) pods: Vec<Pod>,
+    /// Whether every namespace is this one.
+    pub(crate) is_anywhere: bool,
     /// Every read fails with this.
     pub(crate) fails: Option<ReadError>,
     /// Selectors that pods were asked by.
@@ -55,7 +57,7 @@ impl Cluster {
     ) -> Result<Option<T>, ReadError> {
         match &self.fails {
             Some(error) => Err(error.clone()),
-            None => Ok(map.get(name).filter(|_| namespace == NAMESPACE).cloned()),
+            None => Ok(map.get(name).filter(|_| self.is_anywhere || namespace == NAMESPACE).cloned()),
         }
     }
 }
@@ -110,7 +112,7 @@ impl Reader for Cluster {
         self.selectors.lock().unwrap().push(selector.to_owned());
         match &self.fails {
             Some(error) => Err(error.clone()),
-            None if namespace == NAMESPACE => Ok(self.pods.clone()),
+            None if self.is_anywhere || namespace == NAMESPACE => Ok(self.pods.clone()),
             None => Ok(Vec::new()),
         }
     }

@@ -6,13 +6,14 @@
 mod scripted;
 mod suite;
 pub mod upstream;
+mod world;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 pub use self::scripted::{Recorder, Scripted};
-pub use self::suite::{Contract, Http};
+pub use self::suite::{Contract, Source};
 use crate::{Clock, Environment, http, identity, kube};
 
 /// An environment around a transport: nothing in the cluster, time from `2026-11-24T10:00:00Z` on with tokio's clock.

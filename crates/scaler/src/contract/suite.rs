@@ -2,13 +2,16 @@
 //!
 //! A broken promise is a panic: this is test code.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use super::world::{Mood, World};
 use super::{Scripted, environment};
 use crate::config::Shape;
 use crate::http::{self, Response, StatusCode};
+use crate::kube::{self, ReadError};
 use crate::{Context, Error, Factory, Kind, Outcome, Parameters, Parsed, Reading, Secrets};
 
 /// A trigger with an example of its parameters.
@@ -18,34 +21,66 @@ pub struct Contract {
     pub factory: Factory,
     /// Parameters that parse, with credentials if the trigger has any: distinct texts of six characters and more.
     pub parameters: Parameters,
-    /// For triggers that ask an HTTP endpoint.
-    pub http: Option<Http>,
+    /// Whom it asks.
+    pub source: Source,
 }
 
-/// How an HTTP trigger's source speaks.
+/// Whom a trigger asks, and what its answers are.
 #[derive(Debug, Clone, Copy)]
-pub struct Http {
-    /// An answer that carries this value.
-    pub answer: fn(f64) -> Response,
-    /// The value up to which the example is inactive.
-    pub activation: f64,
+pub enum Source {
+    /// Nobody: it is for the HPA to read.
+    Hpa,
+    /// Nobody: it looks at the clock.
+    Clock,
+    /// An HTTP endpoint.
+    Http {
+        /// An answer that carries this value.
+        answer: fn(f64) -> Response,
+        /// The value up to which the example is inactive.
+        activation: f64,
+    },
+    /// Objects of the cluster.
+    Cluster {
+        /// A cluster in which the example has this value.
+        holding: fn(f64) -> Arc<dyn kube::Reader>,
+        /// The value up to which the example is inactive.
+        activation: f64,
+        /// The smallest difference between two values.
+        step: f64,
+    },
 }
 
 #[expect(clippy::panic, clippy::expect_used, reason = "test code")]
 impl Contract {
     /// Everything that can be checked of this trigger. To be run with paused time.
     pub async fn check(&self) {
+        self.check_declaration().await;
+        let world = World::new(Mood::Silent);
+        match self.source {
+            Source::Hpa => assert!(!self.parsed().is_sampled(), "there is nothing for the HPA to read"),
+            Source::Clock => {
+                let live = self.parsed().connect(&world.environment()).await.expect("connects");
+                assert!(live.sample().await.iter().all(|outcome| outcome.result.is_ok()));
+                assert_eq!(world.asked(), 0, "it asks somebody");
+            }
+            Source::Http { .. } | Source::Cluster { .. } => {
+                self.activation_is_strict().await;
+                self.deadline_is_kept().await;
+                self.panics_are_contained().await;
+                self.failures_have_their_kinds().await;
+                self.cancelling_leaves_nothing_behind().await;
+                self.errors_show_no_credential().await;
+            }
+        }
+    }
+
+    /// What holds for every trigger, whatever it asks: the part of [`Contract::check`] that needs no source.
+    pub async fn check_declaration(&self) {
         self.declaration_is_complete();
         self.names_carry_the_index();
         self.utilization_is_refused();
         self.missing_parameters_are_named();
         self.debug_shows_no_credential().await;
-        if let Some(http) = self.http {
-            self.activation_is_strict(http).await;
-            self.deadline_is_kept().await;
-            self.panics_are_contained().await;
-            self.errors_show_no_credential().await;
-        }
     }
 
     /// Every parameter is documented, and every default is a value of its parameter.
@@ -116,12 +151,16 @@ impl Contract {
         }
     }
 
-    async fn activation_is_strict(&self, http: Http) {
-        let edge = http.activation;
+    async fn activation_is_strict(&self) {
+        let (edge, step) = match self.source {
+            Source::Http { activation, .. } => (activation, 0.001),
+            Source::Cluster { activation, step, .. } => (activation, step),
+            Source::Hpa | Source::Clock => return,
+        };
         for (value, active) in
-            [(edge, false), (edge + 0.001, true), (edge - 0.001, false), (edge + 1e6, true)]
+            [(edge, false), (edge + step, true), (edge - step, false), (edge + 1000.0 * step, true)]
         {
-            let reading = self.reading(http, value).await;
+            let reading = self.reading(&self.world(value)).await;
             assert_eq!((reading.value, reading.active), (value, active), "at activation {edge}");
         }
     }
@@ -129,9 +168,8 @@ impl Contract {
     /// A source that never answers costs the trigger its deadline and not more.
     async fn deadline_is_kept(&self) {
         let parsed = self.parsed();
-        let live = parsed.connect(&environment(Scripted::silent())).await.expect("connects");
         let started = Instant::now();
-        for error in failures(live.sample().await) {
+        for error in self.failures(&World::new(Mood::Silent)).await {
             assert_eq!(error.kind, Kind::Timeout, "{error}");
             assert!(error.temporary());
         }
@@ -140,12 +178,75 @@ impl Contract {
     }
 
     async fn panics_are_contained(&self) {
-        let transport =
-            Scripted::answering(|_| panic!("a defect in the trigger, with a credential in its text"));
-        let live = self.parsed().connect(&environment(transport)).await.expect("connects");
-        for error in failures(live.sample().await) {
+        for error in self.failures(&World::new(Mood::Panicking)).await {
             let named = error.message.contains(self.factory.trigger_type());
             assert!(error.kind == Kind::Panic && named && !error.message.contains("credential"), "{error}");
+        }
+    }
+
+    /// A refusal says who refused and whether it may pass; nothing that failed is a value.
+    async fn failures_have_their_kinds(&self) {
+        if let Source::Cluster { .. } = self.source {
+            for (error, kind) in [
+                (ReadError::temporary("the server is away"), Kind::Unreachable),
+                (ReadError::permanent("secrets \"x\" is forbidden"), Kind::Auth),
+            ] {
+                let text = error.to_string();
+                for failure in self.failures(&World::new(Mood::Unreadable(error))).await {
+                    assert_eq!(failure.kind, kind, "{failure}");
+                    assert!(failure.message.contains(&text), "{failure} does not say {text}");
+                }
+            }
+            return;
+        }
+        for status in
+            [401, 403, 404, 429, 500, 503].map(|status| StatusCode::from_u16(status).expect("is one"))
+        {
+            let answer = Response::new(status, "no");
+            for error in self.failures(&World::new(Mood::Answering(answer))).await {
+                assert_eq!(error.kind, Kind::Source(status.as_u16()), "{error}");
+                assert!(error.message.contains(status.as_str()), "{error} does not say {status}");
+            }
+        }
+        use http::ErrorKind::{Connect, Interrupted, Redirect, Timeout, TooLarge};
+        for kind in [Timeout, Connect, Interrupted, TooLarge, Redirect] {
+            let broken = http::Error::new(kind, "the transport's own words");
+            let expected = Error::from(broken.clone()).kind;
+            for error in self.failures(&World::new(Mood::Broken(broken))).await {
+                assert_eq!(error.kind, expected, "{error}");
+                assert!(error.message.contains("the transport's own words"), "{error}");
+            }
+        }
+    }
+
+    /// Whoever loses interest drops the future: nothing of it goes on, and the next sample is as good as ever.
+    async fn cancelling_leaves_nothing_behind(&self) {
+        let soon = Duration::from_millis(1);
+        let value = match self.source {
+            Source::Http { activation, .. } | Source::Cluster { activation, .. } => activation,
+            Source::Hpa | Source::Clock => return,
+        };
+        let world = self.world(value);
+        let parsed = self.parsed();
+        world.be(Mood::Silent);
+        let connecting = timeout(soon, parsed.connect(&world.environment())).await;
+        assert_eq!(world.in_flight(), 0, "connecting goes on after it was dropped");
+        world.be(Mood::Willing);
+        let live = match connecting {
+            Ok(connected) => connected.expect("connects"),
+            Err(_) => parsed.connect(&world.environment()).await.expect("connects"),
+        };
+        world.be(Mood::Silent);
+        let asked = world.asked();
+        assert!(timeout(soon, live.sample()).await.is_err(), "it does not wait for its source");
+        assert!(world.asked() > asked, "it was not begun");
+        assert_eq!(world.in_flight(), 0, "sampling goes on after it was dropped");
+        world.be(Mood::Willing);
+        for outcome in live.sample().await {
+            assert!(
+                outcome.result.is_ok_and(|reading| reading.value == value),
+                "the sample after a dropped one"
+            );
         }
     }
 
@@ -159,6 +260,7 @@ impl Contract {
                 Ok(Response::new(status, text))
             })
         };
+        let Source::Http { .. } = self.source else { return };
         for status in [StatusCode::OK, StatusCode::UNAUTHORIZED, StatusCode::INTERNAL_SERVER_ERROR] {
             let live = self.parsed().connect(&environment(echo(status))).await.expect("connects");
             for error in failures(live.sample().await) {
@@ -184,11 +286,27 @@ impl Contract {
         }
     }
 
-    async fn reading(&self, http: Http, value: f64) -> Reading {
-        let transport = Scripted::answering(move |_| Ok((http.answer)(value)));
-        let live = self.parsed().connect(&environment(transport)).await.expect("connects");
+    /// A world in which the example has this value.
+    fn world(&self, value: f64) -> World {
+        match self.source {
+            Source::Http { answer, .. } => World::new(Mood::Answering(answer(value))).willing(),
+            Source::Cluster { holding, .. } => World::new(Mood::Willing).with(holding(value)),
+            Source::Hpa | Source::Clock => World::new(Mood::Willing),
+        }
+    }
+
+    async fn reading(&self, world: &World) -> Reading {
+        let live = self.parsed().connect(&world.environment()).await.expect("connects");
         let first = live.sample().await.into_iter().next().expect("one outcome a metric");
-        first.result.unwrap_or_else(|error| panic!("{value}: {error}"))
+        first.result.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Why each metric, or connecting, fails in this world.
+    async fn failures(&self, world: &World) -> Vec<Error> {
+        match self.parsed().connect(&world.environment()).await {
+            Ok(live) => failures(live.sample().await),
+            Err(error) => vec![error],
+        }
     }
 
     fn parsed(&self) -> Parsed {

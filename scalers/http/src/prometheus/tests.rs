@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use keda_scaler::contract::{Contract, Http, Recorder, Scripted, environment, parameters, upstream};
+use keda_scaler::contract::{Contract, Recorder, Scripted, Source, environment, parameters, upstream};
 use keda_scaler::http::{Coalescing, ErrorKind, Response, StatusCode};
 use keda_scaler::{
     Context, Environment, Error, Factory, Kind, Live, NoticeKind, Parameters, PodIdentity, Reading,
@@ -68,8 +68,8 @@ async fn the_contract_holds() {
     ];
     for (mode, auth) in modes {
         let parameters = example(&[("authModes", mode), ("activationThreshold", "5")], auth);
-        let http = Some(Http { answer: vector, activation: 5.0 });
-        Contract { factory: FACTORY, parameters, http }.check().await;
+        let source = Source::Http { answer: vector, activation: 5.0 };
+        Contract { factory: FACTORY, parameters, source }.check().await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The cpu trigger against upstream's verdicts, and what it tells the HPA.
 
-use keda_scaler::contract::{Contract, Scripted, environment, parameters, upstream};
+use keda_scaler::contract::{Contract, Scripted, Source, environment, parameters, upstream};
 use keda_scaler::{Context, Factory, Kind, Parameters};
 
 use super::Trigger;
@@ -22,7 +22,7 @@ fn upstream_agrees_with_every_case() {
 #[tokio::test(start_paused = true)]
 async fn the_contract_holds() {
     let parameters = parameters(&[("value", "500m"), ("containerName", "web")], &[]);
-    Contract { factory: FACTORY, parameters, http: None }.check().await;
+    Contract { factory: FACTORY, parameters, source: Source::Hpa }.check().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keda_scaler::contract::{Contract, Scripted, environment, parameters, upstream};
+use keda_scaler::contract::{Contract, Scripted, Source, environment, parameters, upstream};
 use keda_scaler::{Clock, Context, Environment, Factory, Kind, Parameters};
 
 use super::Trigger;
@@ -28,7 +28,7 @@ fn upstream_agrees_with_every_case() {
 #[tokio::test(start_paused = true)]
 async fn the_contract_holds() {
     let parameters = given("0 7 * * 1-5", "0 19 * * 1-5", "Europe/Berlin", "10");
-    Contract { factory: FACTORY, parameters, http: None }.check().await;
+    Contract { factory: FACTORY, parameters, source: Source::Clock }.check().await;
 }
 
 #[test]

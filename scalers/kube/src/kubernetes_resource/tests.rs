@@ -1,7 +1,9 @@
 //! The kubernetes-resource trigger against upstream's verdicts, and over entries of every form.
 
-use keda_scaler::contract::{Contract, parameters, upstream};
-use keda_scaler::kube::ReadError;
+use std::sync::Arc;
+
+use keda_scaler::contract::{Contract, Source, parameters, upstream};
+use keda_scaler::kube::{ReadError, Reader};
 use keda_scaler::{Factory, Kind, Parameters};
 use proptest::prelude::*;
 
@@ -36,7 +38,12 @@ fn upstream_agrees_with_every_case() {
 
 #[tokio::test(start_paused = true)]
 async fn the_contract_holds() {
-    Contract { factory: FACTORY, parameters: given(&[]), http: None }.check().await;
+    let entry = |value: f64| -> Arc<dyn Reader> {
+        Arc::new(Cluster { is_anywhere: true, ..Cluster::config_map("backlog", "n", &value.to_string()) })
+    };
+    let parameters = given(&[("activationTargetValue", "2")]);
+    let source = Source::Cluster { holding: entry, activation: 2.0, step: 0.001 };
+    Contract { factory: FACTORY, parameters, source }.check().await;
 }
 
 #[test]

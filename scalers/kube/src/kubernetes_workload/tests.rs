@@ -1,7 +1,9 @@
 //! The kubernetes-workload trigger against upstream's verdicts, and over a cluster's pods.
 
-use keda_scaler::contract::{Contract, parameters, upstream};
-use keda_scaler::kube::{Pod, ReadError};
+use std::sync::Arc;
+
+use keda_scaler::contract::{Contract, Source, parameters, upstream};
+use keda_scaler::kube::{Pod, ReadError, Reader};
 use keda_scaler::{Factory, Kind, Parameters};
 use proptest::prelude::*;
 
@@ -30,7 +32,12 @@ fn upstream_agrees_with_every_case() {
 
 #[tokio::test(start_paused = true)]
 async fn the_contract_holds() {
-    Contract { factory: FACTORY, parameters: given(&[]), http: None }.check().await;
+    let pods = |count: f64| -> Arc<dyn Reader> {
+        Arc::new(Cluster { pods: vec![pod("Running", "a"); count as usize], is_anywhere: true, ..Cluster::default() })
+    };
+    let parameters = given(&[("activationValue", "5")]);
+    let source = Source::Cluster { holding: pods, activation: 5.0, step: 1.0 };
+    Contract { factory: FACTORY, parameters, source }.check().await;
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The memory trigger. What it shares with `cpu` is tested there.
 
-use keda_scaler::contract::{Contract, parameters, upstream};
+use keda_scaler::contract::{Contract, Source, parameters, upstream};
 use keda_scaler::{Context, Factory, Parameters};
 
 use super::Trigger;
@@ -20,7 +20,7 @@ fn upstream_agrees_with_every_case() {
 #[tokio::test(start_paused = true)]
 async fn the_contract_holds() {
     let parameters = parameters(&[("value", "400Mi")], &[]);
-    Contract { factory: FACTORY, parameters, http: None }.check().await;
+    Contract { factory: FACTORY, parameters, source: Source::Hpa }.check().await;
 }
 
 #[test]
