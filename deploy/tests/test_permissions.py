@@ -6,6 +6,7 @@ The end-to-end scenarios run under the default permissions; here are the narrowe
 import json
 import os
 import re
+import ssl
 import urllib.request
 from pathlib import Path
 
@@ -113,6 +114,20 @@ def condition(kubectl, name: str) -> dict:
     return next((it for it in status.get("conditions", []) if it["type"] == "Ready"), {})
 
 
+def judged(port: int, authority: Path, it: dict) -> dict:
+    """The webhooks' verdict on a new object, asked as the API server does."""
+    resource = {"group": "keda.sh", "version": "v1alpha1", "resource": "scaledobjects"}
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "1", "operation": "CREATE", "kind": {"group": "keda.sh", "version": "v1alpha1", "kind": "ScaledObject"},
+        "resource": resource, "name": it["metadata"]["name"], "namespace": "shop", "object": it,
+        "userInfo": {"username": "test"}, "dryRun": False}}
+    request = urllib.request.Request(
+        f"https://localhost:{port}/validate-keda-sh-v1alpha1-scaledobject", json.dumps(review).encode(),
+        {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cafile=str(authority))) as answer:
+        return json.load(answer)["response"]
+
+
 def test_the_operator_runs_under_what_it_was_granted(installed, cluster, tmp_path):
     case, kubectl, started = installed
     grpc, probe, metrics = free_ports(3)
@@ -150,6 +165,12 @@ def test_the_webhooks_run_under_what_they_were_granted(installed, cluster, tmp_p
         "port": str(port), "health-probe-bind-address": f"127.0.0.1:{probe}", "metrics-bind-address": f"127.0.0.1:{metrics}",
         "cert-dir": str(certs)}, tmp_path))
     cluster.wait("the webhooks", lambda: ready(probe), process="keda-admission-webhooks")
+    # Replicas, HPAs, other objects, requests of containers, limit ranges: every look-up there is.
+    trigger = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "50"}}
+    verdict = judged(port, certs / "ca.crt", scaled("pods", trigger))
+    assert not verdict["allowed"] and "cpu" in verdict["status"]["message"], verdict
+    assert judged(port, certs / "ca.crt", scaled("queue", {"type": "cron", "metadata": {
+        "timezone": "UTC", "start": "0 8 * * *", "end": "0 18 * * *", "desiredReplicas": "3"}}))["allowed"]
     log = (cluster / "log/keda-admission-webhooks.log").read_text()
     assert "forbidden" not in log
 
