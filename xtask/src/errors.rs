@@ -36,7 +36,7 @@ fn page(code: Code) -> String {
 
 fn index() -> String {
     let mut text = String::from(
-        "# Errors\n\nThe text of an error ends with its code in brackets, in the log, in the event and in the condition `Ready`. Each \
+        "# Errors\n\nThe text of an error carries its code in brackets, in the log, in the event and in the condition `Ready`. Each \
          code is a page: what it means and what to do.\n\n| Code | | Seen as |\n|---|---|---|\n",
     );
     for code in Code::ALL {

@@ -33,8 +33,8 @@ pub fn replicas_unreadable(message: &str) -> Condition {
     Condition::new(Condition::READY, False, "ErrorGettingCurrentReplicas", message)
 }
 
-/// How long a message may get that quotes what triggers said, in bytes.
-const CAUSES_LIMIT: usize = 1024;
+/// How long a message may get that quotes what triggers said, in bytes: room for two or three that say what to do.
+const CAUSES_LIMIT: usize = 4096;
 
 /// Upstream's sentence, and what went wrong: upstream leaves the reader to look for that in events, which expire.
 fn with_causes(sentence: &str, causes: &[String]) -> String {

@@ -1,6 +1,6 @@
 //! The catalogue of errors: kinds of failure that have a name of their own, and a page that says what to do.
 //!
-//! An [`Error`](crate::Error) of such a kind carries its [`Code`] and ends its text with it, so the code stands in log,
+//! An [`Error`](crate::Error) of such a kind carries its [`Code`], in brackets in its text too, so the code stands in log,
 //! event and condition alike. The pages in `docs/errors` are written from this table (`cargo xtask generate errors`).
 
 use std::fmt;

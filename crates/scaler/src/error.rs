@@ -66,9 +66,15 @@ impl Error {
         Self { kind, message: message.into(), code: None }
     }
 
-    /// An error with a page in the catalogue; the text ends with the page's code.
-    pub fn coded(kind: Kind, code: Code, message: impl fmt::Display) -> Self {
-        Self { kind, message: format!("{message} [{code}]"), code: Some(code) }
+    /// An error with a page in the catalogue, whose code its text carries: what happened, the code, and, where there is
+    /// any, what to do. That comes last: it is the part that may be cut where room is short.
+    pub fn coded(kind: Kind, code: Code, what: impl fmt::Display, advice: &str) -> Self {
+        let mut message = format!("{what} [{code}]");
+        if !advice.is_empty() {
+            message.push_str("; ");
+            message.push_str(advice);
+        }
+        Self { kind, message, code: Some(code) }
     }
 
     /// A mistake in the manifest.

@@ -63,7 +63,7 @@ impl Link {
         let patience = self.context.http_timeout;
         tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| {
             let text = format!("no token within {patience:?}: it is still being asked for");
-            Err(Error::coded(Kind::Timeout, Code::AzureLoginSlow, text))
+            Err(Error::coded(Kind::Timeout, Code::AzureLoginSlow, text, ""))
         })
     }
 

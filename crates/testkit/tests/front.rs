@@ -13,11 +13,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use k8s_openapi::api::{
-    authentication::v1::TokenReview,
+    authentication::v1::{TokenRequest, TokenReview},
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
     autoscaling::v2::HorizontalPodAutoscaler,
     coordination::v1::Lease,
-    core::v1::{ConfigMap, Event as CoreEvent},
+    core::v1::{ConfigMap, Event as CoreEvent, ServiceAccount},
     events::v1::Event,
 };
 use keda_testkit::{ApiServer, Backend, Denial, Fault, Identity, Verb};
@@ -381,4 +381,29 @@ async fn aggregated_groups_go_to_their_backend() {
     let data = trust.data.unwrap();
     assert!(data["requestheader-client-ca-file"].starts_with("-----BEGIN CERTIFICATE-----"));
     assert_eq!(data["requestheader-allowed-names"], "[\"front-proxy-client\"]");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_accounts_token_speaks_for_it() {
+    let server = ApiServer::new();
+    let api: Api<ServiceAccount> = Api::default_namespaced(server.client());
+    let request = |seconds: i64| -> TokenRequest {
+        from(json!({"spec": {"audiences": ["api://x"], "expirationSeconds": seconds}}))
+    };
+    let make =
+        async |seconds| api.create_token_request("web", &PostParams::default(), &request(seconds)).await;
+    assert_eq!(refused(make(3600).await).code, 404);
+    api.create(&PostParams::default(), &from(json!({"metadata": {"name": "web"}}))).await.unwrap();
+    assert!(refused(make(599).await).message.contains("may not specify a duration less than 10 minutes"));
+    let status = make(3600).await.unwrap().status.unwrap();
+    assert_eq!(
+        status.expiration_timestamp.0 - keda_testkit::Clock::START,
+        jiff::Span::new().seconds(3600).fieldwise()
+    );
+
+    let reviews: Api<TokenReview> = Api::all(server.client());
+    let review: TokenReview = from(json!({"metadata": {}, "spec": {"token": status.token}}));
+    let review = reviews.create(&PostParams::default(), &review).await.unwrap();
+    let user = review.status.unwrap().user.unwrap();
+    assert_eq!(user.username.as_deref(), Some("system:serviceaccount:default:web"));
 }

@@ -259,7 +259,7 @@ async fn ended(mut flight: watch::Receiver<()>) {
 /// A flight ended without a result: its task was dropped with the runtime.
 fn given_up(key: &Key) -> Error {
     let text = format!("no token from {}: the request was given up", key.authority);
-    Error::coded(Kind::Unreachable, Code::AzureLoginUnreachable, text)
+    Error::coded(Kind::Unreachable, Code::AzureLoginUnreachable, text, "")
 }
 
 impl Shared {
@@ -271,7 +271,7 @@ impl Shared {
             (Owner::Workload, Some(account)) => Subject::Workload(account.clone()),
             (Owner::Workload, None) => {
                 let text = "identityOwner workload needs a target with a pod template, whose ServiceAccount is meant";
-                return Err(Error::coded(Kind::Auth, Code::AzureIdentityIncomplete, text));
+                return Err(Error::coded(Kind::Auth, Code::AzureIdentityIncomplete, text, ""));
             }
             (Owner::Keda, _) => Subject::Operator,
         };
@@ -288,7 +288,7 @@ impl Shared {
 
     /// The login host: the TriggerAuthentication's, else the process's, else the cloud's.
     fn authority(&self, named: Option<String>, cloud: azure::Cloud) -> Result<String, Error> {
-        let unusable = |text: String| Error::coded(Kind::Auth, Code::AzureAuthority, text);
+        let unusable = |text: String| Error::coded(Kind::Auth, Code::AzureAuthority, text, "");
         let named = named.or_else(|| self.settings.authority_host.clone());
         let Some(host) = named.or_else(|| cloud.login_host().map(str::to_owned)) else {
             return Err(unusable(format!(

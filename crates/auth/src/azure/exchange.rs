@@ -169,10 +169,12 @@ fn refused(response: &Response, assertion: &Assertion, presented: &Presented<'_>
     problem
 }
 
-/// The description up to the ids that follow it, on one line.
+/// The first sentence of a description: what follows repeats what is said here anyway, or is ids and links.
 fn first_sentence(description: &str) -> String {
-    let end =
-        ["\r", "\n", " Trace ID:", " Correlation ID:"].iter().filter_map(|mark| description.find(mark)).min();
+    let end = ["\r", "\n", ". ", " Trace ID:", " Correlation ID:"]
+        .iter()
+        .filter_map(|mark| description.find(mark))
+        .min();
     quoted(description[..end.unwrap_or(description.len())].trim().trim_end_matches('.'))
 }
 

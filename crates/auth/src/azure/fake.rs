@@ -158,6 +158,12 @@ impl Azure {
         self.lock().queries
     }
 
+    /// The workspace's refusal of a query; `None` if it would answer.
+    pub fn refusal(&self, query: &Request) -> Option<Response> {
+        let response = self.lock().query(query);
+        (!response.status.is_success()).then_some(response)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

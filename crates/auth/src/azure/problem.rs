@@ -60,8 +60,7 @@ impl Problem {
             Class::Temporary { .. } => (Kind::Propagating, format!("; may pass by itself, {tried}")),
             Class::Local | Class::Wrong => (*kind, String::new()),
         };
-        let advice = if advice.is_empty() { String::new() } else { format!("; {advice}") };
-        Error::coded(kind, *code, format!("{text}{patience}{advice}"))
+        Error::coded(kind, *code, format!("{text}{patience}"), advice)
     }
 }
 
@@ -159,20 +158,15 @@ fn federation(words: &str, numbers: &[u64], presented: &Presented<'_>) -> Proble
         format!(", and {host} takes the audience {wanted:?} only")
     };
     let text = format!(
-        "{words}: presented {} to client {client} in tenant {tenant} at {host}: {which} (compared byte by byte, case and a \
-         final / included){audience}",
+        "{words}: presented {} to client {client} in tenant {tenant} at {host}: {which} (compared byte by byte){audience}",
         shown(claims)
     );
     let name = claims.subject.trim_start_matches("system:serviceaccount:").replace(':', "-");
-    let find =
-        |field: &str| format!("\"$(az identity list --query \"[?clientId=='{client}'].{field}\" -o tsv)\"");
+    // The inner command prints the options of the identity with this client id, unquoted for the shell to split.
     let advice = format!(
-        "az identity federated-credential create --name {name} --identity-name {} --resource-group {} --issuer \"{}\" --subject \
-         \"{}\" --audiences \"{wanted}\"",
-        find("name"),
-        find("resourceGroup"),
-        claims.issuer,
-        claims.subject
+        "az identity federated-credential create --name {name} $(az identity list --query \"[?clientId=='{client}'].['-g',\
+         resourceGroup,'--identity-name',name][]\" -o tsv) --issuer \"{}\" --subject \"{}\" --audiences \"{wanted}\"",
+        claims.issuer, claims.subject
     );
     Problem::new(Kind::Auth, Code::AzureFederationMissing, Class::Propagation, text, advice)
 }

@@ -93,7 +93,7 @@ async fn a_federation_that_comes_later_is_propagating_then_works_4219() {
         let error = failure(&broker).await;
         assert_eq!((error.kind, error.code), (Kind::Propagating, Some(Code::AzureFederationMissing)));
         let expected = format!(
-            "; may still be propagating, tried for {minute}m of 10m; az identity federated-credential"
+            "; may still be propagating, tried for {minute}m of 10m [azure-federation-missing]; az identity federated-credential"
         );
         assert!(error.message.contains(&expected), "{error}");
         tokio::time::sleep(MINUTE).await;
@@ -144,11 +144,10 @@ async fn the_whole_text_of_a_missing_federation() {
         format!(
             "AADSTS70021: No matching federated identity record found for presented assertion: presented issuer \"{ISSUER}\", \
              subject \"{SUBJECT}\", audience \"api://AzureADTokenExchange\" to client {CLIENT} in tenant {TENANT} at \
-             login.microsoftonline.com: no credential of the identity has all three (compared byte by byte, case and a final / \
-             included); may still be propagating, tried for 0m of 10m; az identity federated-credential create --name \
-             keda-keda-operator --identity-name \"$(az identity list --query \"[?clientId=='{CLIENT}'].name\" -o tsv)\" \
-             --resource-group \"$(az identity list --query \"[?clientId=='{CLIENT}'].resourceGroup\" -o tsv)\" --issuer \
-             \"{ISSUER}\" --subject \"{SUBJECT}\" --audiences \"api://AzureADTokenExchange\" [azure-federation-missing]"
+             login.microsoftonline.com: no credential of the identity has all three (compared byte by byte); may still be \
+             propagating, tried for 0m of 10m [azure-federation-missing]; az identity federated-credential create --name \
+             keda-keda-operator $(az identity list --query \"[?clientId=='{CLIENT}'].['-g',resourceGroup,'--identity-name',name][]\" \
+             -o tsv) --issuer \"{ISSUER}\" --subject \"{SUBJECT}\" --audiences \"api://AzureADTokenExchange\""
         )
     );
 }
@@ -205,7 +204,7 @@ async fn refusals_have_codes() {
         azure.always(Some(Answer::Refuses(status, number)));
         let error = failure(&broker(&azure)).await;
         assert_eq!((error.code, error.kind), (Some(code), kind), "{error}");
-        assert!(error.message.contains(words) && error.message.ends_with(&format!("[{code}]")), "{error}");
+        assert!(error.message.contains(words) && error.message.contains(&format!("[{code}]")), "{error}");
         azure.always(None);
         tokio::time::sleep(2 * MINUTE).await;
         token(&broker(&azure)).await.expect("it works again");
@@ -389,14 +388,17 @@ async fn what_is_missing_is_named_5203_5006_5628() {
     let error = failure(&broker_of(&azure, by_annotations(), bare)).await;
     assert_eq!(
         error.message,
-        "azure workload identity is not complete: no client id is given; set identityId in the TriggerAuthentication, or \
-         annotate ServiceAccount keda/keda-operator with azure.workload.identity/client-id (Azure's webhook makes \
-         AZURE_CLIENT_ID of it) [azure-identity-incomplete]"
+        "azure workload identity is not complete: no client id is given [azure-identity-incomplete]; set identityId in \
+         the TriggerAuthentication, or annotate ServiceAccount keda/keda-operator with azure.workload.identity/client-id (Azure's webhook makes \
+         AZURE_CLIENT_ID of it)"
     );
     let tenantless =
         Memory::default().account("keda/keda-operator", &[("azure.workload.identity/client-id", CLIENT)]);
     let error = failure(&broker_of(&azure, by_annotations(), tenantless)).await;
-    assert!(error.message.contains("no tenant id is given; set identityTenantId"), "{error}");
+    assert!(
+        error.message.contains("no tenant id is given [azure-identity-incomplete]; set identityTenantId"),
+        "{error}"
+    );
 
     let nobody =
         Settings { client_id: Some(CLIENT.into()), tenant_id: Some(TENANT.into()), ..Settings::default() };

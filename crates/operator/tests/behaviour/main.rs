@@ -6,6 +6,7 @@
 mod harness;
 
 mod authentications;
+mod azure;
 mod chaos;
 mod events;
 mod isolation;

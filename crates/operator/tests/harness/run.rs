@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use keda_auth::azure::fake;
 use keda_operator::ControllerOptions;
 use keda_testkit::{Fault, controllers::HpaOptions};
 use kube::api::ApiResource;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     expect::{self, Answers},
     objects::deployment,
-    scenario::{Fails, How, MetricAnswer, Restart, Scenario, Step, Trouble, timed},
+    scenario::{Azure, Fails, How, MetricAnswer, Restart, Scenario, Step, Trouble, timed},
     source::Yield,
     world::{OPERATOR, Setup, World},
 };
@@ -173,9 +174,37 @@ async fn take(world: &mut World, step: Step, faults: &mut Vec<String>) {
         world.say(format!("the operator ends, {how:?}"));
         world.stop_operator(how == How::Killed).await;
     }
+    if let Some(change) = step.azure {
+        world.say(format!("Azure: {change:?}"));
+        happen(world.source.azure(), change);
+    }
     if let Some(trouble) = step.api_server {
         world.say(format!("API server: {trouble:?}"));
         disturb(world, trouble);
+    }
+}
+
+fn happen(azure: &fake::Azure, change: Azure) {
+    if let Some(subject) = &change.federates {
+        // The issuer of the API server in memory.
+        azure.federate_as(
+            fake::CLIENT,
+            "https://kubernetes.default.svc",
+            subject,
+            "api://AzureADTokenExchange",
+        );
+    }
+    if change.grants {
+        azure.grant(fake::CLIENT);
+    }
+    if change.revokes {
+        azure.revoke();
+    }
+    if let Some(fails) = change.every_other_fails {
+        azure.every_other_fails(fails);
+    }
+    if let Some(lifetime) = change.token_lifetime {
+        azure.lifetime(lifetime.0);
     }
 }
 

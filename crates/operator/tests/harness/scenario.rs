@@ -77,8 +77,26 @@ pub(crate) struct Step {
     pub source: BTreeMap<String, Value>,
     /// Ends the operator and starts another.
     pub restart: Option<Restart>,
+    /// What changes in Azure.
+    pub azure: Option<Azure>,
     /// What the API server does from now on.
     pub api_server: Option<Trouble>,
+}
+
+/// What somebody does in Azure, or what happens there.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Azure {
+    /// The identity gets a federated credential for this subject.
+    pub federates: Option<String>,
+    /// The identity gets the role on every workspace.
+    pub grants: bool,
+    /// Workspaces refuse every token issued so far.
+    pub revokes: bool,
+    /// Every other token request fails with 503, or none any more.
+    pub every_other_fails: Option<bool>,
+    /// How long tokens live from now on.
+    pub token_lifetime: Option<Span>,
 }
 
 /// How the operator is restarted.

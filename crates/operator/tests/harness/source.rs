@@ -1,5 +1,6 @@
 //! The Prometheus of a scenario, as a transport without sockets.
 //!
+//! Login hosts and Azure Monitor workspaces are there too: [`Source::azure`] judges who may ask.
 //! Answers come from the testkit's source; how long they take passes in virtual time, within the request's deadline.
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use keda_auth::azure::fake::Azure;
 use keda_scaler::http::{self, ErrorKind, Transport};
 use keda_testkit::source::{Answer, Prometheus};
 use serde_json::Value;
@@ -99,6 +101,7 @@ pub(crate) struct Source {
 struct Inner {
     began: Instant,
     prometheus: Prometheus,
+    azure: Azure,
     down: Mutex<HashSet<String>>,
     asked: Mutex<Vec<Asked>>,
 }
@@ -109,10 +112,16 @@ impl Source {
         let inner = Inner {
             began: Instant::now(),
             prometheus: Prometheus::new(),
+            azure: Azure::new(),
             down: Mutex::default(),
             asked: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Who may ask the workspaces, and what the login host says.
+    pub(crate) fn azure(&self) -> &Azure {
+        &self.inner.azure
     }
 
     /// What a query yields from now on.
@@ -148,6 +157,14 @@ impl Source {
 #[async_trait]
 impl Transport for Source {
     async fn send(&self, request: http::Request) -> Result<http::Response, http::Error> {
+        let host = request.url.split('/').nth(2).unwrap_or_default();
+        if host.starts_with("login.") {
+            return self.inner.azure.send(request).await;
+        }
+        let workspace = host.contains(".prometheus.monitor.azure.");
+        if let Some(refusal) = workspace.then(|| self.inner.azure.refusal(&request)).flatten() {
+            return Ok(refusal);
+        }
         let path = request.url.find("://").and_then(|scheme| {
             let slash = request.url[scheme + 3..].find('/')?;
             Some(&request.url[scheme + 3 + slash..])

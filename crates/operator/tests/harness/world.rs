@@ -6,7 +6,9 @@ use std::{
 };
 
 use jiff::Timestamp;
+use keda_auth::azure;
 use keda_operator::{Controller, ControllerOptions, Dependencies, Instrument, Metrics, Reader, Scope};
+use keda_scaler::identity::ServiceAccount;
 use keda_scaler::{Clock, Environment, Family, Registry, Telemetry, http};
 use keda_telemetry::metrics;
 use keda_testkit::{ApiServer, Backend, controllers};
@@ -141,11 +143,16 @@ impl World {
         assert!(self.running.is_none(), "the operator runs already");
         let client = self.server.client_for(OPERATOR);
         let (told, mut decisions) = mpsc::unbounded_channel();
+        let http = Arc::new(http::Coalescing::new(self.source.clone()));
+        let kube = Arc::new(Reader::new(client.clone()));
+        // As in a pod that Azure's webhook left alone.
+        let own = ServiceAccount { namespace: "keda".to_owned(), name: "keda-operator".to_owned() };
+        let identity = azure::Settings::read(|_| None, Some(own));
         let environment = Environment {
-            http: Arc::new(http::Coalescing::new(self.source.clone())),
+            tokens: Arc::new(azure::Broker::new(identity, http.clone(), kube.clone(), self.clock)),
+            http,
             clock: self.clock,
-            kube: Arc::new(Reader::new(client.clone())),
-            tokens: Arc::new(keda_scaler::identity::NoTokens),
+            kube,
             telemetry: (self.setup.telemetry)(Arc::new(Instrument::new(Arc::clone(&self.metrics)))),
         };
         let dependencies = Dependencies {

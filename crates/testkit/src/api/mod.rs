@@ -11,6 +11,7 @@ mod effect;
 mod metadata;
 mod review;
 mod scale;
+mod token;
 mod update;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::{
 
 pub(crate) use delete::DeleteOptions;
 pub(crate) use review::answer as answer_review;
+pub(crate) use token::issue as issue_token;
 
 /// Everything that writes change, behind one lock.
 #[derive(Default)]

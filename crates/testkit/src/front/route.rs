@@ -111,13 +111,18 @@ impl Target {
         }
     }
 
+    /// `serviceaccounts/<name>/token`, to which a TokenRequest is posted.
+    pub(super) fn is_token_request(&self) -> bool {
+        self.group.is_empty() && self.plural == "serviceaccounts" && self.subresource == "token"
+    }
+
     pub(super) fn verb(&self, method: &Method, query: &Query) -> Verb {
         let one = !self.name.is_empty();
         match *method {
             Method::GET if one => Verb::Get,
             Method::GET if query.flag("watch") => Verb::Watch,
             Method::GET => Verb::List,
-            Method::POST if !one => Verb::Create,
+            Method::POST if !one || self.is_token_request() => Verb::Create,
             Method::PUT if one => Verb::Update,
             Method::PATCH if one => Verb::Patch,
             Method::DELETE if one => Verb::Delete,

@@ -30,6 +30,14 @@ pub(super) fn write(
         let review = api::answer_review(resource, &lock(&server.access), &asked.identity, body)?;
         return Ok(respond(StatusCode::CREATED, &review));
     }
+    if target.is_token_request() && verb == Verb::Create {
+        let key = Key::new(&target.namespace, &target.name);
+        lock(&server.state).get(resource, &key, Part::Main)?;
+        let now = lock(&server.clock).now();
+        let issued = api::issue_token(&target.namespace, &target.name, &body, now)?;
+        lock(&server.access).add_token(&issued.token, issued.identity);
+        return Ok(respond(StatusCode::CREATED, &issued.answer));
+    }
     let options = options(server, asked, read::part_of(resource, target)?);
     let key = Key::new(&target.namespace, &target.name);
     let written = match verb {

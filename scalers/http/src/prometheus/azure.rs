@@ -158,15 +158,14 @@ pub(super) fn refusal(response: &Response, asked: &Asked<'_>) -> Option<Error> {
         500.. => (Code::AzureWorkspaceFailing, String::new()),
         _ => return Some(hide(Error::new(Kind::Source(status), base), asked.token)),
     };
-    let text = if explanation.is_empty() { base } else { format!("{base}: {explanation}") };
-    Some(hide(Error::coded(Kind::Source(status), code, text), asked.token))
+    Some(hide(Error::coded(Kind::Source(status), code, base, &explanation), asked.token))
 }
 
 /// A source that cannot be reached, where the reason is one of the catalogue.
 pub(super) fn unreachable(error: Error) -> Error {
     if error.kind == Kind::Unreachable && error.message.contains("UnknownIssuer") {
         let advice = "somebody takes TLS apart, or the workspace has a CA of its own: put its certificate into a folder of --ca-dir";
-        return Error::coded(error.kind, Code::AzureUnknownCa, format!("{}; {advice}", error.message));
+        return Error::coded(error.kind, Code::AzureUnknownCa, error.message, advice);
     }
     error
 }
