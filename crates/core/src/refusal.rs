@@ -41,6 +41,16 @@ pub fn trigger(index: usize, trigger_type: &str, fault: impl std::fmt::Display) 
     format!("trigger {index} ({trigger_type}): {fault}")
 }
 
+/// What is said of a kind that no controller of this version looks at.
+pub fn unsupported_kind(kind: &str) -> Option<String> {
+    let what = match kind {
+        "ScaledJob" => "no job is started",
+        "CloudEventSource" | "ClusterCloudEventSource" => "no event is sent",
+        _ => return None,
+    };
+    Some(format!("{kind} is not supported yet by this version of keda-rs: {what}"))
+}
+
 /// What a valid spec may ask for and this version cannot do.
 ///
 /// # Errors

@@ -10,7 +10,6 @@ mod check;
 mod document;
 mod files;
 mod input;
-mod nearest;
 mod neighbours;
 mod report;
 mod requests;

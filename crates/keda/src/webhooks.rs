@@ -1,11 +1,11 @@
 //! `keda webhooks`: upstream's flags (`cmd/webhooks/main.go`), mapped to one process's options.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
 use keda_telemetry::metrics;
 use keda_tls::Policy;
-use keda_webhooks::{Dependencies, Options, Readiness};
+use keda_webhooks::{Dependencies, Options, Readiness, TriggerMetadata};
 
 use crate::{
     environment,
@@ -29,6 +29,9 @@ pub(crate) struct Flags {
     /// Address of /healthz and /readyz; 0 turns them off.
     #[arg(long, default_value = ":8081")]
     health_probe_bind_address: String,
+    /// Triggers that the operator could not use (unknown types, wrong parameters): ignore, as upstream does, warn, or refuse.
+    #[arg(long, default_value = "warn", value_name = "ignore|warn|refuse")]
+    trigger_metadata: TriggerMetadata,
     /// Accepted, without effect: a workload that the watches do not know is always read from the API server.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     cache_miss_to_direct_client: bool,
@@ -69,7 +72,8 @@ async fn serve(flags: Flags) -> Result<()> {
     let asked = ready.clone();
     probes::serve_ready(&flags.health_probe_bind_address, "webhooks", move || asked.ready(), &shutdown)
         .await?;
-    let dependencies = Dependencies { client, metrics, ready };
+    let registry = Arc::new(keda_scalers::registry());
+    let dependencies = Dependencies { client, registry, metrics, ready };
     keda_webhooks::run(flags.options()?, dependencies, shutdown).await?;
     Ok(())
 }
@@ -79,6 +83,7 @@ impl Flags {
         let mut options = Options::default();
         options.address = kubernetes::address(&format!(":{}", self.port))?.context("--port must not be 0")?;
         options.cert_dir.clone_from(&self.cert_dir);
+        options.trigger_metadata = self.trigger_metadata;
         options.tls = Policy::service(environment::text);
         Ok(options)
     }

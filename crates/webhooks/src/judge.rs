@@ -119,7 +119,7 @@ async fn decide(checker: &Checker, kind: Kind, request: &Request) -> Verdict {
             Err(verdict) => verdict,
         },
         Kind::ScaledJob => read::<ScaledJob>(kind, request)
-            .map_or_else(|verdict| verdict, |object| others::scaled_job(request, &object, &checker.metrics)),
+            .map_or_else(|verdict| verdict, |object| others::scaled_job(request, &object, checker)),
         Kind::TriggerAuthentication => read::<TriggerAuthentication>(kind, request)
             .map_or_else(|verdict| verdict, |object| others::trigger_authentication(request, &object.spec)),
         Kind::ClusterTriggerAuthentication => read::<ClusterTriggerAuthentication>(kind, request)

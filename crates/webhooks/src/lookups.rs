@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::StatusCode;
 use k8s_openapi::api::{autoscaling::v2::HorizontalPodAutoscaler, core::v1::LimitRange};
-use keda_api::ScaledObject;
+use keda_api::{GroupVersionKindResource, ScaledObject};
 use keda_cluster::{Cluster, ObjectKey, ResolveError, retry, words};
 use keda_core::admission::{
     neighbours::{Autoscaler, Claim},
@@ -87,10 +87,14 @@ impl Lookups {
         Api::namespaced(self.cluster.client(), namespace)
     }
 
-    /// Sees that the cluster has a kind.
-    pub(crate) async fn kind_exists(&self, api_version: &str, kind: &str) -> Result<(), Failure> {
+    /// A kind of the cluster.
+    pub(crate) async fn kind(
+        &self,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<GroupVersionKindResource, Failure> {
         match self.cluster.resolve(api_version, kind).await {
-            Ok(_) => Ok(()),
+            Ok(kind) => Ok(kind),
             Err(error @ ResolveError::NoMatch { .. }) => Err(Failure::NoSuchKind(error.to_string())),
             Err(ResolveError::Api(error)) => Err(Failure::Unknown {
                 what: format!("whether there is a kind {kind} in {api_version}"),

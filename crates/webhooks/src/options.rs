@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use keda_tls::Policy;
 
+use crate::triggers::TriggerMetadata;
+
 /// Settings of the process. The defaults are upstream's (`cmd/webhooks/main.go`, controller-runtime), or ours where it has none.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -22,6 +24,8 @@ pub struct Options {
     pub max_in_flight: usize,
     /// How long a request may take when the API server does not say how long it waits, and at most.
     pub deadline: Duration,
+    /// What becomes of triggers that the operator could not use. Upstream does not look at them.
+    pub trigger_metadata: TriggerMetadata,
 }
 
 impl Default for Options {
@@ -34,6 +38,7 @@ impl Default for Options {
             max_connections: 1000,
             max_in_flight: 256,
             deadline: Duration::from_secs(10),
+            trigger_metadata: TriggerMetadata::default(),
         }
     }
 }

@@ -1,22 +1,37 @@
 //! The other five kinds: their rules need nothing but the object.
 
 use keda_api::{ScaledJob, TriggerAuthenticationSpec, cloud_event_source::EventSubscription};
-use keda_core::admission::{Violation, authentication, cloud_events, scaled_object, told};
-use keda_telemetry::metrics;
+use keda_core::{
+    admission::{Violation, authentication, cloud_events, scaled_object, told},
+    refusal,
+};
 use serde_json::Value;
 
-use crate::review::{Request, Verdict};
+use crate::{
+    review::{Request, Verdict},
+    scaled_object::{Checker, UNUSABLE},
+    triggers::TriggerMetadata,
+};
 
 /// A ScaledJob. A fault is counted among those of ScaledObjects, as upstream does.
-pub(crate) fn scaled_job(request: &Request, object: &ScaledJob, metrics: &metrics::Webhooks) -> Verdict {
-    let violations: Vec<Violation> = scaled_object::triggers(&object.spec.triggers).into_iter().collect();
-    if !violations.is_empty() && !loses_nothing(request) {
+pub(crate) fn scaled_job(request: &Request, object: &ScaledJob, checker: &Checker) -> Verdict {
+    let mut violations: Vec<Violation> = scaled_object::triggers(&object.spec.triggers).into_iter().collect();
+    let mut warnings = Vec::from_iter(refusal::unsupported_kind("ScaledJob"));
+    if violations.is_empty() {
+        let mut findings = checker.triggers.scaled_job(object);
+        if checker.triggers.mode == TriggerMetadata::Refuse {
+            let faults = std::mem::take(&mut findings.faults).into_iter();
+            violations.extend(faults.map(|text| Violation::new(UNUSABLE, "spec.triggers", text)));
+        }
+        warnings.extend(findings.warnings());
+    }
+    if !loses_nothing(request) {
         let action = if request.operation == "UPDATE" { "update" } else { "create" };
         for violation in &violations {
-            metrics.validation_error(&request.namespace, action, violation.reason);
+            checker.metrics.validation_error(&request.namespace, action, violation.reason);
         }
     }
-    verdict(request, &violations, Vec::new())
+    verdict(request, &violations, warnings)
 }
 
 /// A TriggerAuthentication or ClusterTriggerAuthentication.
@@ -27,7 +42,8 @@ pub(crate) fn trigger_authentication(request: &Request, spec: &TriggerAuthentica
 
 /// A CloudEventSource or ClusterCloudEventSource.
 pub(crate) fn cloud_event_source(request: &Request, subscription: Option<&EventSubscription>) -> Verdict {
-    verdict(request, &cloud_events::check(subscription), Vec::new())
+    let warnings = Vec::from_iter(refusal::unsupported_kind(&request.kind.kind));
+    verdict(request, &cloud_events::check(subscription), warnings)
 }
 
 fn verdict(request: &Request, violations: &[Violation], warnings: Vec<String>) -> Verdict {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::UNIX_EPOCH};
 
 use keda_cluster::events::Recorder;
-use keda_scaler::Clock;
+use keda_scaler::{Clock, Registry};
 use keda_telemetry::{http::Checks, metrics};
 use keda_tls::{Acceptor, ClientAuth, Files, Folder, Incoming, Protocols};
 use kube::Client;
@@ -16,12 +16,15 @@ use crate::{
     options::Options,
     scaled_object::Checker,
     serve::{self, App},
+    triggers::Judge,
 };
 
 /// What the process is given.
 pub struct Dependencies {
     /// For watches, lookups and events.
     pub client: Client,
+    /// The triggers that can be checked.
+    pub registry: Arc<Registry>,
     /// Where it counts.
     pub metrics: metrics::Webhooks,
     /// What its readiness probe asks; filled in here.
@@ -89,7 +92,7 @@ pub async fn run_on(
     dependencies: Dependencies,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let Dependencies { client, metrics, ready } = dependencies;
+    let Dependencies { client, registry, metrics, ready } = dependencies;
     let serving = Folder::awaiting(Files { ca: None, ..Files::in_folder(&options.cert_dir) });
     show_certificate(&metrics, &serving);
     let stop = shutdown.child_token();
@@ -104,7 +107,12 @@ pub async fn run_on(
         stopped.run_until_cancelled_owned(writer.run()).await;
     });
     let app = Arc::new(App {
-        checker: Checker { lookups: Lookups::new(client, cache.clone()), metrics, recorder },
+        checker: Checker {
+            lookups: Lookups::new(client, cache.clone()),
+            triggers: Judge { registry, mode: options.trigger_metadata },
+            metrics,
+            recorder,
+        },
         max_body: options.max_body,
         deadline: options.deadline,
         places: Semaphore::new(options.max_in_flight),

@@ -1,11 +1,11 @@
 //! A ScaledObject: the rules in a fixed order, first those that need nothing but the object, then those that need lookups.
 
 use http::StatusCode;
-use keda_api::{ScaledObject, keys};
+use keda_api::{GroupVersionKindResource, ScaledObject, keys};
 use keda_cluster::events::{self, Notice, Recorder};
 use keda_core::admission::{
     Violation, Warning,
-    neighbours::{self, Claim},
+    neighbours::{self, Claim, Workload},
     requests, scaled_object, told,
 };
 use keda_telemetry::metrics;
@@ -15,16 +15,20 @@ use crate::{
     cache::WorkloadKind,
     lookups::{Failure, Lookups},
     review::{Request, Verdict},
+    triggers::{Judge, TriggerMetadata},
 };
 
 /// The reason of events, and their action.
 const INFO: &str = "KEDAScalerInfo";
+/// Our word, among upstream's reasons, for triggers that the operator could not use.
+pub(crate) const UNUSABLE: &str = "incorrect-trigger-metadata";
 /// Before a violation that an update does not bring in.
 const STANDS: &str = "not refused because this update changes neither the spec nor who owns the HPA, but: ";
 
 /// Who checks ScaledObjects.
 pub(crate) struct Checker {
     pub(crate) lookups: Lookups,
+    pub(crate) triggers: Judge,
     pub(crate) metrics: metrics::Webhooks,
     pub(crate) recorder: Recorder,
 }
@@ -47,12 +51,19 @@ impl Checker {
         let stands = update && is_unchanged(&request.object, &request.old_object);
         let dry_run = request.dry_run.unwrap_or(false);
         let refusal = match self.check(object, &request.namespace, dry_run).await {
-            Ok(()) => {
+            Ok(target) => {
                 let warnings = scaled_object::warnings(&object.spec);
                 if !dry_run && !stands {
                     self.announce(object, &warnings);
                 }
-                return Verdict::allowed(warnings.into_iter().map(|warning| warning.text).collect());
+                let mut texts: Vec<String> = warnings.into_iter().map(|warning| warning.text).collect();
+                let findings = self.triggers.scaled_object(object, &target);
+                if self.triggers.mode != TriggerMetadata::Refuse || findings.faults.is_empty() || stands {
+                    texts.extend(findings.warnings());
+                    return Verdict::allowed(texts);
+                }
+                let violation = |text| Violation::new(UNUSABLE, "spec.triggers", text);
+                Refusal::Violations(findings.faults.into_iter().map(violation).collect())
             }
             Err(refusal) => refusal,
         };
@@ -84,14 +95,21 @@ impl Checker {
         }
     }
 
-    async fn check(&self, object: &ScaledObject, namespace: &str, dry_run: bool) -> Result<(), Refusal> {
+    /// The target's type, if nothing is wrong.
+    async fn check(
+        &self,
+        object: &ScaledObject,
+        namespace: &str,
+        dry_run: bool,
+    ) -> Result<GroupVersionKindResource, Refusal> {
         let violations = scaled_object::check(object);
         if !violations.is_empty() {
             return Err(Refusal::Violations(violations));
         }
         let own = Claim::of(object);
         let lookups = &self.lookups;
-        lookups.kind_exists(&own.workload.api_version, &own.workload.kind).await.map_err(Refusal::Lookup)?;
+        let Workload { api_version, kind, .. } = &own.workload;
+        let target = lookups.kind(api_version, kind).await.map_err(Refusal::Lookup)?;
         let claims = lookups.claims(namespace, &own).await.map_err(Refusal::Lookup)?;
         let mut violations = neighbours::other_objects(&own, &claims);
         let autoscalers = lookups.autoscalers(namespace, &own).await.map_err(Refusal::Lookup)?;
@@ -99,7 +117,7 @@ impl Checker {
         if !dry_run {
             violations.extend(self.check_requests(object, namespace, &own).await.map_err(Refusal::Lookup)?);
         }
-        if violations.is_empty() { Ok(()) } else { Err(Refusal::Violations(violations)) }
+        if violations.is_empty() { Ok(target) } else { Err(Refusal::Violations(violations)) }
     }
 
     async fn check_requests(

@@ -1,7 +1,10 @@
 //! Rules of the kinds that triggers and events refer to, beyond their schemas (core.md 1.8, platform.md 4.5).
 
 use keda_api::{TriggerAuthenticationSpec, cloud_event_source::EventSubscription};
-use keda_core::admission::{authentication, cloud_events};
+use keda_core::{
+    admission::{authentication, cloud_events},
+    refusal,
+};
 use serde::Deserialize;
 
 use super::{document::Object, report::Finding};
@@ -35,9 +38,6 @@ pub(super) fn check_event_source(object: &Object) -> Vec<Finding> {
     let violations = cloud_events::check(subscription.as_ref()).into_iter();
     let mut findings: Vec<_> =
         violations.map(|violation| Finding::error(object.line_of(&violation.path), violation.text)).collect();
-    findings.push(Finding::warning(
-        object.line,
-        format!("{} is not supported yet by this version of keda-rs: no event is sent", object.kind()),
-    ));
+    findings.extend(refusal::unsupported_kind(object.kind()).map(|text| Finding::warning(object.line, text)));
     findings
 }

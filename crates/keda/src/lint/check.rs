@@ -136,8 +136,9 @@ impl Run<'_> {
                 }
             }
             ("ScaledJob", true) => {
-                let text = "ScaledJob is not supported yet by this version of keda-rs: no job is started";
-                findings.push(Finding::warning(object.line, text));
+                findings.extend(
+                    refusal::unsupported_kind(object.kind()).map(|text| Finding::warning(object.line, text)),
+                );
                 if let Some(typed) = typed::<ScaledJob>(object) {
                     if let Err(cause) = trigger_rules::check(&typed.spec.triggers)
                         && sound

@@ -10,14 +10,11 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{
     ClusterTriggerAuthentication, GroupVersionKindResource, TriggerAuthentication, TriggerAuthenticationSpec,
 };
-use keda_scaler::Secret;
 use keda_scaler::kube::{ReadError, Reader};
+use keda_scaler::{Secret, judge::PLACEHOLDER};
 use serde_json::Value;
 
 use super::document::Object;
-
-/// Stands for a value that an object would hold which is not among the files.
-pub(super) const PLACEHOLDER: &str = "(not among the files)";
 
 /// Namespace and name.
 type At = (String, String);

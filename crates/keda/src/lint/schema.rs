@@ -1,9 +1,10 @@
 //! What the API server would say: the schema of the object's CRD.
 
+use keda_scaler::nearest;
 use keda_testkit::schema::{FaultKind, FieldError, Schema};
 use serde_json::Value;
 
-use super::{document::Object, nearest::nearest, report::Finding};
+use super::{document::Object, report::Finding};
 
 /// The kinds of ours, each with its schema.
 pub(super) struct Kinds {

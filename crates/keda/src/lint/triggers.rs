@@ -1,20 +1,15 @@
 //! One trigger: resolved, parsed and planned as the operator does it.
 
-use std::collections::BTreeMap;
-
 use keda_api::{GroupVersionKindResource, ScaleTrigger};
 use keda_auth::Scope;
 use keda_core::refusal;
-use keda_scaler::config::{Origin, Shape};
-use keda_scaler::{
-    Context, NoticeKind, Parameters, Parsed, PodIdentity, Registry, Secret, kube::Reader as _,
-};
+use keda_scaler::judge::{self, Outcome};
+use keda_scaler::{Context, Parsed, PodIdentity, Registry, kube::Reader as _};
 
 use super::{
     check::Options,
     document::Object,
-    files::{Files, FilesReader, PLACEHOLDER},
-    nearest::nearest,
+    files::{Files, FilesReader},
     report::{Entry, Finding, Trigger},
 };
 
@@ -58,8 +53,8 @@ pub(super) async fn judge(
                 let line = object.line_of(&format!("{path}.{source}"));
                 findings.push(Finding::warning(line, format!("{name} is not among the files")));
             }
-            let context = context(subject, index, trigger, given.identity.clone());
-            match parse(registry, trigger, given, &context, missing) {
+            let context = context(subject, index, trigger, given.known.identity.clone());
+            match judge::judge(registry, trigger, given.known, &context, missing) {
                 Outcome::Parsed(parsed) => {
                     findings.extend(notices(registry, object, &path, trigger, &parsed));
                     metrics = parsed.specs().to_vec();
@@ -86,12 +81,9 @@ pub(super) async fn judge(
 }
 
 /// What a trigger's parameters are read from.
+#[derive(Default)]
 struct Given {
-    auth: BTreeMap<String, Secret>,
-    env: BTreeMap<String, String>,
-    identity: PodIdentity,
-    /// The authentication, or the environment, could not be resolved for want of an object.
-    partial: bool,
+    known: judge::Given,
     /// Something is in a file of the operator, which is never among the files.
     elsewhere: bool,
     /// What is not among the files, each with the field that needs it.
@@ -109,21 +101,16 @@ async fn given(
     reader: &FilesReader<'_>,
     strict: bool,
 ) -> Result<Given, String> {
-    let mut given = Given {
-        auth: BTreeMap::new(),
-        env: BTreeMap::new(),
-        identity: PodIdentity::default(),
-        partial: false,
-        elsewhere: false,
-        missing: Vec::new(),
-    };
+    let mut given = Given::default();
     match keda_auth::resolve(trigger.authentication_ref.as_ref(), scope, reader).await {
-        Ok(resolved) => (given.auth, given.identity) = (resolved.params, resolved.pod_identity),
+        Ok(resolved) => {
+            (given.known.auth, given.known.identity) = (resolved.params, resolved.pod_identity);
+        }
         Err(keda_auth::Error::ElsewhereFile { path, .. }) => {
-            (given.partial, given.elsewhere) = (true, true);
+            (given.known.partial, given.elsewhere) = (true, true);
             given.missing.push((AUTHENTICATION.to_owned(), format!("the operator's file {path}")));
         }
-        Err(error) if !strict && for_want_of_an_object(&error, reader) => given.partial = true,
+        Err(error) if !strict && for_want_of_an_object(&error, reader) => given.known.partial = true,
         Err(error) => return Err(error.to_string()),
     }
     note_missing(&mut given.missing, reader, AUTHENTICATION);
@@ -133,17 +120,19 @@ async fn given(
             reader.pod_template(kind, &scope.namespace, name).await.map_err(|error| error.to_string())?;
         let container = scope.env_source_container.as_deref();
         match template {
-            None => given.partial = true,
+            None => given.known.partial = true,
             Some(template) => {
                 match keda_auth::container_env(&template, container, &scope.namespace, reader).await {
-                    Ok(env) => given.env = env,
+                    Ok(env) => given.known.env = env,
                     Err(keda_auth::Error::ElsewhereFile { path, .. }) => {
-                        given.partial = true;
+                        given.known.partial = true;
                         given
                             .missing
                             .push((AUTHENTICATION.to_owned(), format!("the operator's file {path}")));
                     }
-                    Err(error) if !strict && for_want_of_an_object(&error, reader) => given.partial = true,
+                    Err(error) if !strict && for_want_of_an_object(&error, reader) => {
+                        given.known.partial = true;
+                    }
                     Err(error) => return Err(format!("{}{error}", refusal::ENVIRONMENT)),
                 }
             }
@@ -197,90 +186,9 @@ fn context(
     trigger: &ScaleTrigger,
     pod_identity: PodIdentity,
 ) -> Context {
-    Context {
-        index,
-        trigger_name: trigger.name.clone().filter(|name| !name.is_empty()),
-        metric_type: trigger.metric_type.clone().filter(|word| !word.is_empty()),
-        use_cached_metrics: trigger.use_cached_metrics.unwrap_or(false),
-        object_kind: subject.object.kind().to_owned(),
-        namespace: subject.object.namespace().to_owned(),
-        object_name: subject.object.name().to_owned(),
-        as_metric_source: subject.as_metric_source,
-        pod_identity,
-        ..Context::default()
-    }
-}
-
-enum Outcome {
-    Parsed(Parsed),
-    Faults(Vec<String>),
-    /// It depends on what the missing objects hold.
-    Unknown,
-}
-
-/// Parses; where objects are missing, without what they hold and with placeholders for it. What is wrong both times is wrong.
-fn parse(
-    registry: &Registry,
-    trigger: &ScaleTrigger,
-    given: Given,
-    context: &Context,
-    incomplete: bool,
-) -> Outcome {
-    let run = |auth, env| {
-        let parameters = Parameters { metadata: trigger.metadata.clone(), auth, env };
-        registry
-            .parse(&trigger.r#type, &parameters, context)
-            .map_err(|error| faults(&trigger.r#type, &error.message))
-    };
-    if !incomplete {
-        return run(given.auth, given.env).map_or_else(Outcome::Faults, Outcome::Parsed);
-    }
-    let mut without = given.auth.clone();
-    without.retain(|_, value| value.expose() != PLACEHOLDER);
-    let without = match run(without, given.env.clone()) {
-        Ok(parsed) => return Outcome::Parsed(parsed),
-        Err(faults) => faults,
-    };
-    let (auth, env) = filled(registry, trigger, given);
-    match run(auth, env) {
-        Ok(parsed) => Outcome::Parsed(parsed),
-        Err(with) => {
-            let certain: Vec<String> = without.into_iter().filter(|fault| with.contains(fault)).collect();
-            if certain.is_empty() { Outcome::Unknown } else { Outcome::Faults(certain) }
-        }
-    }
-}
-
-/// Something for every text that the missing objects may hold.
-fn filled(
-    registry: &Registry,
-    trigger: &ScaleTrigger,
-    given: Given,
-) -> (BTreeMap<String, Secret>, BTreeMap<String, String>) {
-    let Given { mut auth, mut env, partial, .. } = given;
-    if partial {
-        let parameters =
-            registry.get(&trigger.r#type).map(|factory| factory.parameters()).unwrap_or_default();
-        for parameter in parameters {
-            let text = matches!(parameter.shape, Shape::Text | Shape::Secret) && parameter.one_of.is_empty();
-            if text && parameter.from.contains(&Origin::Auth) && trigger.authentication_ref.is_some() {
-                auth.entry(parameter.name().to_owned()).or_insert_with(|| Secret::from(PLACEHOLDER));
-            }
-        }
-        for (_, variable) in trigger.metadata.iter().filter(|(key, _)| key.ends_with("FromEnv")) {
-            env.entry(variable.clone()).or_insert_with(|| PLACEHOLDER.to_owned());
-        }
-    }
-    (auth, env)
-}
-
-/// The faults of a message that lists them one a line, each with what stands before the first.
-fn faults(trigger_type: &str, message: &str) -> Vec<String> {
-    let prefix = format!("error parsing {trigger_type} metadata: ");
-    match message.strip_prefix(&prefix) {
-        Some(listed) => listed.lines().map(|fault| format!("{prefix}{fault}")).collect(),
-        None => vec![message.to_owned()],
-    }
+    let object = subject.object;
+    let owner = (object.kind(), object.namespace(), object.name());
+    Context { pod_identity, ..judge::context(owner, (index, trigger), subject.as_metric_source) }
 }
 
 fn notices(
@@ -290,27 +198,16 @@ fn notices(
     trigger: &ScaleTrigger,
     parsed: &Parsed,
 ) -> Vec<Finding> {
-    let declared = registry.get(&trigger.r#type).map(|factory| factory.parameters()).unwrap_or_default();
-    let names = || {
-        let readable = declared.iter().filter(|parameter| parameter.from.contains(&Origin::Metadata));
-        readable.flat_map(|parameter| parameter.names.iter().copied())
-    };
     let finding = |notice: &keda_scaler::Notice| {
-        let mut text = notice.text.clone();
-        if notice.kind == NoticeKind::Unread
-            && let Some(key) = mentioned(trigger, &text)
-            && let Some(meant) = nearest(key, names())
-        {
-            text.push_str(&format!(", did you mean {meant:?}?"));
-        }
-        Finding::warning(line_of(object, path, trigger, &notice.text), text)
+        let line = line_of(object, path, trigger, &notice.text);
+        Finding::warning(line, judge::notice_text(registry, trigger, notice))
     };
     parsed.notices().iter().map(finding).collect()
 }
 
 /// The line to change: that of the metadata entry that the text is about, else of the metadata, or of the type.
 fn line_of(object: &Object, path: &str, trigger: &ScaleTrigger, text: &str) -> u64 {
-    if let Some(key) = mentioned(trigger, text) {
+    if let Some(key) = judge::mentioned(trigger, text) {
         return object.line_of(&format!("{path}.metadata.{key}"));
     }
     if text.starts_with("no scaler found") {
@@ -323,17 +220,4 @@ fn line_of(object: &Object, path: &str, trigger: &ScaleTrigger, text: &str) -> u
         return object.line_of(&format!("{path}.metricType"));
     }
     object.line_of(&format!("{path}.metadata"))
-}
-
-/// The metadata entry that a text mentions first, as a word or as the source of one.
-fn mentioned<'a>(trigger: &'a ScaleTrigger, text: &str) -> Option<&'a str> {
-    let text = match text.strip_prefix("error parsing ") {
-        Some(rest) => rest.split_once(": ").map_or(rest, |(_, fault)| fault),
-        None => text,
-    };
-    let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
-    words.find_map(|word| {
-        let mut keys = trigger.metadata.keys().map(String::as_str);
-        keys.find(|key| key.strip_suffix("FromEnv").unwrap_or(key) == word || *key == word)
-    })
 }

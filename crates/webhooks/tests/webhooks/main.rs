@@ -11,3 +11,4 @@ mod operations;
 mod scaled_object;
 mod speed;
 mod stage;
+mod triggers;

@@ -1,6 +1,9 @@
 //! Everything put up: API server, webhooks, certificates.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use keda_telemetry::metrics::{self, Registry};
 use keda_testkit::{ApiServer, builders};
@@ -49,6 +52,10 @@ impl Stage {
         let (ready, shutdown) = (Readiness::default(), CancellationToken::new());
         let dependencies = Dependencies {
             client: api.client_for("system:serviceaccount:keda:keda-webhook"),
+            registry: Arc::new(keda_scaler::Registry::new(&[
+                &keda_scalers_http::FAMILY,
+                &keda_scalers_kube::FAMILY,
+            ])),
             metrics: metrics::Webhooks::new(&registry),
             ready: ready.clone(),
         };

@@ -5,7 +5,7 @@ const ALIKE: usize = 70;
 
 /// The word that is most likely meant: equal but for case and `-_`, else not more than two letters away (one in short words),
 /// else one that begins alike (`minReplicas`, `minReplicaCount`).
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
     let given = plain(word);
     let allowed = if given.len() < 5 { 1 } else { 2 };
