@@ -41,6 +41,27 @@ pub(crate) fn v3() -> Value {
             "schema": {"type": of, "uniqueItems": true},
         })
     };
+    let namespace = parameter("namespace", "string", "path", "namespace of the ScaledObject");
+    let metric = parameter(
+        "metric",
+        "string",
+        "path",
+        "name of the metric, as in the ScaledObject's status.externalMetricNames",
+    );
+    let selector =
+        parameter("labelSelector", "string", "query", "scaledobject.keda.sh/name=NAME: the ScaledObject");
+    let path = |last: &str| format!("/apis/{API_VERSION}/namespaces/{{namespace}}/{last}");
+    let list = |operation: &str| {
+        json!({
+            "description": "values of one metric of one ScaledObject",
+            "operationId": operation,
+            "x-kubernetes-action": "list",
+            "x-kubernetes-group-version-kind": kind("ExternalMetricValueList"),
+            "responses": {"200": {"description": "OK", "content": {
+                "application/json": {"schema": reference("#/components/schemas/", LIST)},
+            }}},
+        })
+    };
     json!({
         "openapi": "3.0.0",
         "info": info(),
@@ -50,21 +71,14 @@ pub(crate) fn v3() -> Value {
                 "operationId": "getExternalMetricsV1beta1APIResources",
                 "responses": {"200": {"description": "OK"}},
             }},
-            format!("/apis/{API_VERSION}/namespaces/{{namespace}}/{{metric}}"): {
-                "get": {
-                    "description": "values of one metric of one ScaledObject",
-                    "operationId": "listExternalMetricsV1beta1NamespacedExternalMetric",
-                    "x-kubernetes-action": "list",
-                    "x-kubernetes-group-version-kind": kind("ExternalMetricValueList"),
-                    "responses": {"200": {"description": "OK", "content": {
-                        "application/json": {"schema": reference("#/components/schemas/", LIST)},
-                    }}},
-                },
-                "parameters": [
-                    parameter("namespace", "string", "path", "namespace of the ScaledObject"),
-                    parameter("metric", "string", "path", "name of the metric, as in the ScaledObject's status.externalMetricNames"),
-                    parameter("labelSelector", "string", "query", "scaledobject.keda.sh/name=NAME: the ScaledObject"),
-                ],
+            // What discovery lists in place of the metrics: `kubectl explain externalmetrics` looks for it here.
+            path("externalmetrics"): {
+                "get": list("listExternalMetricsV1beta1NamespacedExternalMetrics"),
+                "parameters": [namespace, selector],
+            },
+            path("{metric}"): {
+                "get": list("listExternalMetricsV1beta1NamespacedExternalMetric"),
+                "parameters": [namespace, metric, selector],
             },
         },
         "components": {"schemas": schemas("#/components/schemas/")},
