@@ -9,6 +9,7 @@
 //! subject.rs  the federated token: from the file or from the API server, and what it says about itself
 //! exchange.rs the one call to the login host, and its answer
 //! problem.rs  what went wrong, as a kind with a code, a text and what to do
+//! walk.rs     the same way step by step, for `keda doctor`
 //! ```
 
 mod broker;
@@ -19,12 +20,15 @@ mod problem;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use keda_scaler::identity::ServiceAccount;
 
 pub use broker::{Broker, Counters};
+pub use walk::{Step, Walk};
 
 /// What the process knows about its own Azure identity. Every part may be missing: a TriggerAuthentication, or the
 /// annotations of the ServiceAccount, can say the same.
@@ -41,6 +45,8 @@ pub struct Settings {
     pub authority_host: Option<String>,
     /// The process's own ServiceAccount, where it runs as one.
     pub service_account: Option<ServiceAccount>,
+    /// Deadline of one call to a login host (`KEDA_HTTP_DEFAULT_TIMEOUT`); without one the transport's own.
+    pub timeout: Option<Duration>,
 }
 
 impl Settings {
@@ -55,6 +61,7 @@ impl Settings {
             token_file: given("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
             authority_host: given("AZURE_AUTHORITY_HOST"),
             service_account,
+            timeout: None,
         }
     }
 }

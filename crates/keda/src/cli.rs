@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{adapter, crds, demo, inert, lint, operator, schema, webhooks};
+use crate::{adapter, crds, demo, doctor, inert, lint, operator, schema, webhooks};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -34,6 +34,8 @@ enum Command {
     Crds(crds::Flags),
     /// Check manifests without a cluster: schema, admission rules, every trigger.
     Lint(lint::Flags),
+    /// Find out what is wrong with an installation, step by step.
+    Doctor(doctor::Flags),
     /// Print the parameters of every trigger type, or schemas for editors.
     Schema(schema::Flags),
     /// Watch a workload go from zero to N and back, on an embedded cluster.
@@ -49,6 +51,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         Command::Webhooks(flags) => webhooks::run(flags),
         Command::Crds(flags) => crds::run(&flags),
         Command::Lint(flags) => lint::run(&flags),
+        Command::Doctor(flags) => doctor::run(flags),
         Command::Schema(flags) => schema::run(&flags),
         Command::Demo(flags) => demo::run(flags),
     }

@@ -4,6 +4,7 @@ mod adapter;
 mod cli;
 mod crds;
 mod demo;
+mod doctor;
 mod environment;
 mod inert;
 mod kubernetes;

@@ -160,9 +160,11 @@ async fn serve(flags: Flags) -> Result<()> {
         probes::serve_metrics(&flags.metrics_bind_address, series, &shutdown).await?;
     }
     probes::serve_health(&flags.health_probe_bind_address, Arc::clone(&health), &shutdown).await?;
-    let http = Arc::new(http::Coalescing::new(http::Client::new(flags.http_settings()?)));
+    let settings = flags.http_settings()?;
+    let mut identity = environment::azure_identity();
+    identity.timeout = Some(settings.timeout);
+    let http = Arc::new(http::Coalescing::new(http::Client::new(settings)));
     let kube = Arc::new(Reader::new(client.clone()));
-    let identity = environment::azure_identity();
     let environment = Environment {
         tokens: Arc::new(azure::Broker::new(identity, http.clone(), kube.clone(), Clock::system())),
         http,

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::Settings;
 use super::exchange::{Exchange, Issued};
 use super::problem::{Class, PROPAGATION, Problem};
-use super::subject::{self, Assertion};
+use super::subject::{self, Assertion, Claims};
 
 /// Where Azure's webhook, and we, find the ids of a ServiceAccount's identity.
 const CLIENT_ID: &str = "azure.workload.identity/client-id";
@@ -60,8 +60,8 @@ struct Shared {
 
 /// What tells tokens apart. What is not given here comes from the environment or from annotations, the same for all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    authority: String,
+pub(super) struct Key {
+    pub(super) authority: String,
     tenant: Option<String>,
     client: Option<String>,
     scope: String,
@@ -143,6 +143,22 @@ impl Broker {
             given: self.shared.given.load(Ordering::Relaxed),
             asked: self.shared.asked.load(Ordering::Relaxed),
         }
+    }
+
+    /// For [`Broker::walk`]: what tells the token apart.
+    pub(super) fn key(&self, request: &TokenRequest) -> Result<Key, Error> {
+        self.shared.key(request)
+    }
+
+    /// For [`Broker::walk`]: client and tenant id.
+    pub(super) async fn ids(&self, key: &Key) -> Result<(String, String), Problem> {
+        self.shared.ids(key, self.shared.account(key)).await
+    }
+
+    /// For [`Broker::walk`]: what the federated token says.
+    pub(super) async fn claims(&self, key: &Key) -> Result<Claims, Problem> {
+        let assertion = self.shared.assertion(key, self.shared.account(key)).await?;
+        Ok(assertion.claims)
     }
 
     fn entry(&self, request: &TokenRequest) -> Result<Arc<Entry>, Error> {
@@ -341,16 +357,26 @@ impl Shared {
     }
 
     async fn acquire(&self, key: &Key) -> Result<Issued, Problem> {
-        let account = match &key.subject {
-            Subject::Workload(account) => Some(account),
-            Subject::Operator => self.settings.service_account.as_ref(),
-        };
+        let account = self.account(key);
         let (client, tenant) = self.ids(key, account).await?;
         let assertion = self.assertion(key, account).await?;
-        let exchange =
-            Exchange { authority: &key.authority, tenant: &tenant, client: &client, scope: &key.scope };
+        let exchange = Exchange {
+            authority: &key.authority,
+            tenant: &tenant,
+            client: &client,
+            scope: &key.scope,
+            timeout: self.settings.timeout,
+        };
         self.asked.fetch_add(1, Ordering::Relaxed);
         exchange.send(&assertion, self.transport.as_ref(), self.clock.now()).await
+    }
+
+    /// The ServiceAccount that the federated token is about.
+    fn account<'a>(&'a self, key: &'a Key) -> Option<&'a ServiceAccount> {
+        match &key.subject {
+            Subject::Workload(account) => Some(account),
+            Subject::Operator => self.settings.service_account.as_ref(),
+        }
     }
 
     /// Client and tenant id: what is given, else what the ServiceAccount's annotations say.

@@ -32,6 +32,7 @@ pub(super) struct Exchange<'a> {
     pub(super) tenant: &'a str,
     pub(super) client: &'a str,
     pub(super) scope: &'a str,
+    pub(super) timeout: Option<Duration>,
 }
 
 /// What was shown to whom, for texts.
@@ -77,8 +78,8 @@ impl Exchange<'_> {
         transport: &dyn Transport,
         now: Timestamp,
     ) -> Result<Issued, Problem> {
-        let Self { authority, tenant, client, scope } = self;
-        let request = Request::post_form(
+        let Self { authority, tenant, client, scope, timeout } = self;
+        let mut request = Request::post_form(
             format!("{authority}/{tenant}/oauth2/v2.0/token"),
             &[
                 ("grant_type", "client_credentials"),
@@ -88,6 +89,7 @@ impl Exchange<'_> {
                 ("scope", scope),
             ],
         );
+        request.timeout = *timeout;
         let host = authority.trim_start_matches("https://");
         let presented = Presented { client, tenant, host, claims: &assertion.claims };
         let asked = Instant::now();

@@ -172,7 +172,7 @@ fn federation(words: &str, numbers: &[u64], presented: &Presented<'_>) -> Proble
 }
 
 /// What a token says of itself.
-fn shown(claims: &Claims) -> String {
+pub(super) fn shown(claims: &Claims) -> String {
     let Claims { issuer, subject, audience, .. } = claims;
     format!("issuer {issuer:?}, subject {subject:?}, audience {audience:?}")
 }

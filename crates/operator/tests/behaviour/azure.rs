@@ -30,7 +30,7 @@ fn manifests() -> Vec<Value> {
             "spec": {
                 "scaleTargetRef": { "name": format!("web-{index}") },
                 "minReplicaCount": 1,
-                "pollingInterval": 300,
+                "pollingInterval": 900,
                 "triggers": [{
                     "type": "prometheus",
                     "metadata": {

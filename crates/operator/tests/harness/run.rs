@@ -23,7 +23,7 @@ const COLLECT: Duration = Duration::from_secs(900);
 
 /// One thing to do.
 enum Act {
-    Step(Step),
+    Step(Box<Step>),
     Source(String, Yield),
     Start,
     Ask(usize, MetricAnswer),
@@ -98,7 +98,7 @@ fn schedule(scenario: &Scenario, world: &World) -> Vec<(Duration, Act)> {
         if let Some(Restart { away, .. }) = step.restart {
             acts.push((at + away.map_or(Duration::ZERO, |away| away.0), Act::Start));
         }
-        acts.push((at, Act::Step(step)));
+        acts.push((at, Act::Step(Box::new(step))));
     }
     for (index, expectation) in scenario.expect.iter().enumerate() {
         if let (Some(question), Some(moment)) = (&expectation.metric, expectation.at) {
@@ -117,7 +117,7 @@ fn schedule(scenario: &Scenario, world: &World) -> Vec<(Duration, Act)> {
 
 async fn perform(world: &mut World, act: Act, faults: &mut Vec<String>, answers: &mut Answers) {
     match act {
-        Act::Step(step) => take(world, step, faults).await,
+        Act::Step(step) => take(world, *step, faults).await,
         Act::Source(query, yields) => {
             world.say(format!("source {query}: {yields:?}"));
             world.source.set(&query, yields);
@@ -176,7 +176,7 @@ async fn take(world: &mut World, step: Step, faults: &mut Vec<String>) {
     }
     if let Some(change) = step.azure {
         world.say(format!("Azure: {change:?}"));
-        happen(world.source.azure(), change);
+        happen(world.source.azure(), &change);
     }
     if let Some(trouble) = step.api_server {
         world.say(format!("API server: {trouble:?}"));
@@ -184,7 +184,7 @@ async fn take(world: &mut World, step: Step, faults: &mut Vec<String>) {
     }
 }
 
-fn happen(azure: &fake::Azure, change: Azure) {
+fn happen(azure: &fake::Azure, change: &Azure) {
     if let Some(subject) = &change.federates {
         // The issuer of the API server in memory.
         azure.federate_as(
