@@ -13,7 +13,8 @@ use toml::{Table, Value};
 /// The crates of ours that a crate may depend on. Tests may use the testkit besides ([`TEST_ONLY`]).
 const RULE: &[(&str, &[&str])] = &[
     ("keda-api", &[]),
-    ("keda-core", &["keda-api"]),
+    ("keda-expr", &[]),
+    ("keda-core", &["keda-api", "keda-expr"]),
     ("keda-scaler-macros", &[]),
     ("keda-scaler", &["keda-api", "keda-core", "keda-scaler-macros"]),
     ("keda-scalers", &["keda-api", "keda-scaler", "keda-scalers-*"]),
@@ -60,7 +61,7 @@ const RULE: &[(&str, &[&str])] = &[
 const TEST_ONLY: &str = "keda-testkit";
 
 /// Crates below the triggers, which have no tests against a cluster either.
-const PURE: &[&str] = &["keda-api", "keda-core", "keda-scaler-macros"];
+const PURE: &[&str] = &["keda-api", "keda-core", "keda-expr", "keda-scaler-macros"];
 
 /// The crates that talk to the API server.
 const KUBE: &[&str] = &[

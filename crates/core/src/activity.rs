@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 use keda_api::{Quantity, TriggerActivity};
 use serde::Serialize;
 
+use crate::fallback::{Answer, FallenBack};
+use crate::formula::{COMPOSITE, Composite};
+
 /// One metric, read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MetricReading {
@@ -21,6 +24,37 @@ pub struct MetricReading {
     pub active: bool,
     /// The target it is held against in the HPA, for people who read decisions. None where it is not known.
     pub target: Option<Quantity>,
+    /// The replicas that stand in for it, and why: then `value` is the value by which the HPA arrives at them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallenBack>,
+}
+
+impl MetricReading {
+    /// A metric by what it counts as.
+    ///
+    /// # Errors
+    /// There is no value: what went wrong. A metric that is nil for the formula has gone wrong too.
+    pub fn of(name: &str, target: Option<Quantity>, answer: &Answer) -> Result<Self, String> {
+        let (value, active, fallback) = match answer {
+            Answer::Read { value, active } => (*value, *active, None),
+            // Awake as long as there are replicas to fall back to: upstream stays awake for none too (docs/differences.md).
+            Answer::FallsBack { value, fallen } => (value.as_f64(), fallen.replicas > 0, Some(fallen.clone())),
+            Answer::Nil => return Err(format!("metric {name} could not be read")),
+            Answer::Failed(error) => return Err(error.clone()),
+        };
+        Ok(Self { name: name.to_owned(), value, active, target, fallback })
+    }
+
+    /// The formula's metric.
+    pub fn composite(target: Quantity, composite: &Composite) -> Self {
+        Self {
+            name: COMPOSITE.to_owned(),
+            value: composite.value,
+            active: composite.active,
+            target: Some(target),
+            fallback: composite.fallen.clone(),
+        }
+    }
 }
 
 /// What one trigger answered in one poll.
@@ -110,6 +144,33 @@ pub fn of(outcomes: &[TriggerOutcome]) -> Activity {
     if let Some(resources) = only_resources(outcomes) {
         activity.active = true;
         activity.active_metrics = resources;
+    }
+    activity
+}
+
+/// What a poll says about an object with a formula: its metric decides alone. `readings` and `errors` are those of the
+/// triggers, the errors each with its trigger in front.
+pub fn composed(
+    readings: Vec<MetricReading>,
+    errors: Vec<String>,
+    composite: Result<MetricReading, String>,
+) -> Activity {
+    let mut activity = Activity { complete: true, error: !errors.is_empty(), errors, readings, ..Activity::default() };
+    match composite {
+        Ok(reading) => {
+            activity.active = reading.active;
+            if reading.active {
+                activity.active_metrics.push(reading.name.clone());
+            }
+            activity.readings.push(reading);
+        }
+        Err(error) => {
+            // Mostly the error of a trigger, which is there already.
+            if !activity.errors.iter().any(|known| known.ends_with(&error)) {
+                activity.errors.push(format!("{COMPOSITE}: {error}"));
+            }
+            activity.error = true;
+        }
     }
     activity
 }

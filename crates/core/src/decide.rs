@@ -33,7 +33,7 @@
 mod decision;
 
 use jiff::{SignedDuration, Timestamp};
-use keda_api::{Fallback, ScaledObjectSpec};
+use keda_api::ScaledObjectSpec;
 use serde::Serialize;
 
 pub use decision::{Action, Cooldown, Decision, HpaRange, Why, shown};
@@ -41,6 +41,8 @@ pub use decision::{Action, Cooldown, Decision, HpaRange, Why, shown};
 use crate::activity::Activity;
 use crate::bounds::Bounds;
 use crate::conditions;
+
+use crate::fallback::Plan;
 use crate::pause::Annotations;
 
 /// Everything a decision depends on.
@@ -64,8 +66,8 @@ pub struct Situation<'a> {
     pub annotations: Annotations,
     /// What the poll found.
     pub activity: Activity,
-    /// The fallback of the spec.
-    pub fallback: Option<&'a Fallback>,
+    /// The fallback of the spec, where it can be used.
+    pub fallback: Option<&'a Plan>,
 }
 
 /// The times of a spec, upstream's defaults filled in.

@@ -5,6 +5,7 @@
 //! over real ones.
 
 use crate::decide::{Action, Decision, Situation};
+use crate::fallback::Cause;
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +32,8 @@ pub fn all(situation: &Situation<'_>, decision: &Decision) -> Result<(), Violati
     no_scale_in_on_missing_data(situation, decision)?;
     deactivation_only_past_cooldown(situation, decision)?;
     activation_has_a_cause(situation, decision)?;
-    activity_is_remembered_only_while_active(situation, decision)
+    activity_is_remembered_only_while_active(situation, decision)?;
+    fallback_only_past_its_threshold(situation, decision)
 }
 
 /// Replicas end up within the bounds: awake between one (or the minimum) and the maximum, at rest at the idle count or
@@ -79,6 +81,27 @@ pub fn no_scale_in_on_missing_data(situation: &Situation<'_>, decision: &Decisio
     let lowers = matches!(decision.hpa, HpaRange::Hold(replicas) if situation.current != Ok(replicas));
     let holds = !missing || (!shrinks && !lowers && (awake || decision.action == Action::Stay));
     promise("missing data scales nothing in", holds, decision)
+}
+
+/// Replicas stand in for a metric only after more failures than the threshold bears; and an object is put to rest by them only
+/// where there are none to fall back to.
+///
+/// # Errors
+/// [`Violation`].
+pub fn fallback_only_past_its_threshold(
+    situation: &Situation<'_>,
+    decision: &Decision,
+) -> Result<(), Violation> {
+    let mut fallen = situation.activity.readings.iter().filter_map(|reading| reading.fallback.as_ref());
+    let shrinks = decision.action.change().is_some_and(|(from, to)| to < from);
+    let holds = fallen.all(|fallen| {
+        let past = match fallen.cause {
+            Cause::Failures { failures, threshold } => failures > threshold,
+            Cause::NilFormula => true,
+        };
+        past && (fallen.replicas == 0 || !shrinks)
+    });
+    promise("a fallback is used past its threshold only, and scales to nothing else than it says", holds, decision)
 }
 
 /// An object is put to rest only when nothing is active and more than the cooldown (or, if it was never active, the

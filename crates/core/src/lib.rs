@@ -1,4 +1,4 @@
-//! Every decision of keda-rs, pure: activity, cooldown, replicas, HPA, names, cron.
+//! Every decision of keda-rs, pure: activity, cooldown, replicas, fallback, formulas, HPA, names, cron.
 //!
 //! Nothing here reads a clock, a file or a socket: what a function needs to know comes in as an argument, and what it
 //! wants done goes out as a value. The operator, the simulator and the tests therefore decide the same way, and a
@@ -13,6 +13,8 @@ pub mod bounds;
 pub mod conditions;
 pub mod cron;
 pub mod decide;
+pub mod fallback;
+pub mod formula;
 pub mod hpa;
 pub mod invariants;
 pub mod metric;

@@ -3,8 +3,6 @@
 //! The first part of a message says which check refused the object (`controllers/keda/scaledobject_controller.go`), the
 //! second what is wrong.
 
-use keda_api::ScaledObjectSpec;
-
 use crate::admission::Violation;
 
 /// The target does not exist, or cannot be scaled.
@@ -49,25 +47,4 @@ pub fn unsupported_kind(kind: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("{kind} is not supported yet by this version of keda-rs: {what}"))
-}
-
-/// What a valid spec may ask for and this version cannot do.
-///
-/// # Errors
-/// The object cannot be scaled as asked, and is not scaled at all.
-pub fn unsupported(spec: &ScaledObjectSpec) -> Result<(), &'static str> {
-    match spec.advanced.as_ref().is_some_and(|advanced| advanced.scaling_modifiers.is_some()) {
-        true => {
-            Err("spec.advanced.scalingModifiers is not supported yet by this version of keda-rs, remove it")
-        }
-        false => Ok(()),
-    }
-}
-
-/// What a valid spec asks for and does not get, while the object is scaled all the same: said as a warning.
-pub fn without_effect(spec: &ScaledObjectSpec) -> Option<&'static str> {
-    // Without its fallback an object is still safe: while a trigger fails nothing is scaled.
-    spec.fallback.is_some().then_some(
-        "spec.fallback is not supported yet by this version of keda-rs: while a trigger fails, replicas stay as they are",
-    )
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn reading(name: &str, value: f64, active: bool) -> MetricReading {
-    MetricReading { name: name.to_owned(), value, active, target: None }
+    MetricReading { name: name.to_owned(), value, active, target: None, fallback: None }
 }
 
 fn outcome(index: usize, result: TriggerResult) -> TriggerOutcome {

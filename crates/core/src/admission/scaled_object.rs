@@ -1,11 +1,11 @@
 //! The rules of a ScaledObject that need nothing but the object: replicas, fallback, names, formula, triggers.
 
-use keda_api::{FallbackBehavior, ScaleTarget, ScaleTrigger, ScaledObject, ScaledObjectSpec, keys};
+use keda_api::{ScaleTarget, ScaleTrigger, ScaledObject, ScaledObjectSpec, keys};
 
-use super::{NAME_MAX, Violation, Warning, requests};
+use super::{NAME_MAX, Violation, Warning};
 use crate::{
     bounds::{self, Bounds},
-    names, triggers,
+    fallback, formula, names, triggers,
 };
 
 /// Checks everything that can be seen in the object itself.
@@ -32,22 +32,11 @@ pub fn replicas(spec: &ScaledObjectSpec) -> Option<Violation> {
 
 /// Whether the fallback can ever be used.
 pub fn fallback(spec: &ScaledObjectSpec) -> Option<Violation> {
-    let fallback = spec.fallback.as_ref()?;
-    let violation = |path: &str, text: String| Some(Violation::new("incorrect-fallback", path, text));
-    if fallback.failure_threshold < 0 || fallback.replicas < 0 {
-        let text = format!(
-            "FailureThreshold={} & Replicas={} must both be greater than or equal to 0",
-            fallback.failure_threshold, fallback.replicas
-        );
-        return violation("spec.fallback", text);
+    match fallback::plan(spec).err()? {
+        // Told with the formula, under a word of its own.
+        fallback::Error::NoFormula => None,
+        cause => Some(Violation::new("incorrect-fallback", "spec.fallback", cause.to_string())),
     }
-    if !uses_modifiers(spec) && spec.triggers.iter().all(requests::of_pods) {
-        // The check has never looked at metric types, whatever the text says.
-        let text = "at least one trigger (that is not cpu or memory) has to have the `AverageValue` type for the fallback \
-                    to be enabled";
-        return violation("spec.fallback", text.to_owned());
-    }
-    None
 }
 
 /// Whether the object's name and its HPA's fit into labels.
@@ -79,58 +68,13 @@ pub fn names_fit(object: &ScaledObject) -> Option<Violation> {
     None
 }
 
-/// Whether a formula takes the place of the triggers' own targets: any member of `scalingModifiers` is set.
-pub fn uses_modifiers(spec: &ScaledObjectSpec) -> bool {
-    let modifiers = spec.advanced.as_ref().and_then(|advanced| advanced.scaling_modifiers.as_ref());
-    modifiers.is_some_and(|modifiers| {
-        let set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
-        set(&modifiers.formula)
-            || set(&modifiers.target)
-            || set(&modifiers.activation_target)
-            || modifiers.metric_type.is_some()
-    })
-}
-
-/// Formula and target, before the formula is compiled.
+/// Formula, targets, metric type, and a fallback that leaves it to the formula.
 pub fn modifiers(spec: &ScaledObjectSpec) -> Option<Violation> {
-    const PATH: &str = "spec.advanced.scalingModifiers";
-    let modifiers = spec.advanced.as_ref().and_then(|advanced| advanced.scaling_modifiers.as_ref());
-    let given = |text: Option<&String>| text.map(String::as_str).unwrap_or_default().to_owned();
-    let formula = given(modifiers.and_then(|modifiers| modifiers.formula.as_ref()));
-    let target = given(modifiers.and_then(|modifiers| modifiers.target.as_ref()));
-    let violation =
-        |path: &str, text: String| Some(Violation::new("scaling-modifiers", format!("{PATH}{path}"), text));
-    if uses_modifiers(spec) {
-        if formula.is_empty() {
-            return violation("", "error ScalingModifiers.Formula is mandatory".to_owned());
-        }
-        if target.is_empty() {
-            let text = "error validating formula in ScalingModifiers\nformula is given but target is empty";
-            return violation("", text.to_owned());
-        }
-        if let Err(why) = target_is_positive(&target) {
-            let text = format!(
-                "error validating target in ScalingModifiers\nerror converting target for scalingModifiers (string->float) \
-                 to valid target: {why}"
-            );
-            return violation(".target", text);
-        }
+    if let Err(cause) = formula::modifiers(spec) {
+        return Some(Violation::new("scaling-modifiers", cause.path(), cause.to_string()));
     }
-    let behavior = spec.fallback.as_ref().and_then(|fallback| fallback.behavior.as_ref());
-    if behavior == Some(&FallbackBehavior::ScalingModifiers) && formula.is_empty() {
-        let text = "scalingModifiers fallback behavior requires scalingModifiers.formula to be defined";
-        return Some(Violation::new("scaling-modifiers-fallback", "spec.fallback.behavior", text));
-    }
-    None
-}
-
-fn target_is_positive(target: &str) -> Result<(), String> {
-    match target.parse::<f64>() {
-        Ok(number) if number > 0.0 => Ok(()),
-        // Upstream prints a broken format here.
-        Ok(_) => Err(format!("{target:?} is not above 0")),
-        Err(_) => Err(format!("strconv.ParseFloat: parsing {target:?}: invalid syntax")),
-    }
+    let cause = fallback::plan(spec).err().filter(|cause| *cause == fallback::Error::NoFormula)?;
+    Some(Violation::new("scaling-modifiers-fallback", "spec.fallback.behavior", cause.to_string()))
 }
 
 /// What holds for triggers of any type, of a ScaledObject or a ScaledJob.

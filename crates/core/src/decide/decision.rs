@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::Situation;
 use crate::activity::MetricReading;
+use crate::fallback::Cause;
 
 /// What to do with the target's replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -262,6 +263,15 @@ impl Decision {
 fn with_numbers(state: &'static str) -> impl Fn(&MetricReading) -> String {
     move |reading| {
         let value = shown(reading.value);
+        if let Some(fallen) = &reading.fallback {
+            let replicas = fallen.replicas;
+            let plural = if replicas == 1 { "" } else { "s" };
+            let why = match fallen.cause {
+                Cause::Failures { threshold, .. } => format!("failed more than {threshold} times in a row"),
+                Cause::NilFormula => "the formula came to nil".to_owned(),
+            };
+            return format!("{} falls back to {replicas} replica{plural} ({why})", reading.name);
+        }
         match &reading.target {
             Some(target) => format!("{} {state} (value {value}, target {target})", reading.name),
             None => format!("{} {state} (value {value})", reading.name),

@@ -9,7 +9,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn reading(value: f64, active: bool) -> MetricReading {
-    MetricReading { name: "s0-prometheus".to_owned(), value, active, target: Some(crate::metric::integer(5)) }
+    MetricReading { name: "s0-prometheus".to_owned(), value, active, target: Some(crate::metric::integer(5)), fallback: None }
 }
 
 fn quiet() -> Activity {
@@ -173,7 +173,7 @@ fn nothing_read_yet_decides_nothing() {
 #[test]
 fn row_5_failing_with_fallback() {
     for replicas in [0, 4] {
-        let fallback = Fallback { failure_threshold: 3, replicas, behavior: None };
+        let fallback = Plan { threshold: 3, replicas, behavior: keda_api::FallbackBehavior::Static };
         for (current, min) in [(2, 0), (0, 0), (1, 3)] {
             let bounds = Bounds { min, max: 10, idle: None };
             let decision = decide(&Situation {

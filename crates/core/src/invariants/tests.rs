@@ -1,5 +1,5 @@
 use jiff::{SignedDuration, Timestamp};
-use keda_api::Fallback;
+use keda_api::FallbackBehavior;
 use proptest::option;
 use proptest::prelude::*;
 
@@ -7,6 +7,7 @@ use super::*;
 use crate::activity::{Activity, MetricReading, TriggerOutcome, TriggerResult, of};
 use crate::bounds::Bounds;
 use crate::decide::{HpaRange, Why, decide};
+use crate::fallback::{Cause, FallenBack, Plan};
 use crate::pause::Annotations;
 
 /// Bounds as [`Bounds::of`] lets them through.
@@ -46,9 +47,24 @@ fn outcome(index: usize) -> impl Strategy<Value = TriggerOutcome> {
         value,
         active: active && !value.is_nan(),
         target: None,
+        fallback: None,
+    });
+    let fallen = (0..5i32, any::<bool>()).prop_map(move |(replicas, by_formula)| MetricReading {
+        name: format!("s{index}-m"),
+        value: f64::from(replicas * 5),
+        active: replicas > 0,
+        target: None,
+        fallback: Some(FallenBack {
+            replicas,
+            cause: match by_formula {
+                true => Cause::NilFormula,
+                false => Cause::Failures { failures: 4, threshold: 3 },
+            },
+        }),
     });
     let result = prop_oneof![
         8 => reading.clone().prop_map(|reading| TriggerResult::Sampled(vec![reading])),
+        2 => fallen.prop_map(|reading| TriggerResult::Sampled(vec![reading])),
         1 => reading.prop_map(|reading| TriggerResult::Partial {
             readings: vec![reading],
             errors: vec!["timeout".to_owned()],
@@ -67,7 +83,7 @@ fn outcomes() -> impl Strategy<Value = Vec<TriggerOutcome>> {
     })
 }
 
-static FALLBACK: Fallback = Fallback { failure_threshold: 3, replicas: 0, behavior: None };
+static FALLBACK: Plan = Plan { threshold: 3, replicas: 0, behavior: FallbackBehavior::Static };
 
 fn situation() -> impl Strategy<Value = Situation<'static>> {
     let seconds = |range: std::ops::Range<i64>| range.prop_map(SignedDuration::from_secs);
@@ -185,6 +201,16 @@ fn broken_promises_are_noticed() {
     assert!(broken(no_scale_in_on_missing_data));
     assert!(broken(deactivation_only_past_cooldown));
     assert!(!broken(replicas_within_bounds));
+
+    let mut early = situation.clone();
+    early.activity.readings.push(MetricReading {
+        name: "s0-m".to_owned(),
+        value: 5.0,
+        active: true,
+        target: None,
+        fallback: Some(FallenBack { replicas: 1, cause: Cause::Failures { failures: 3, threshold: 3 } }),
+    });
+    assert!(fallback_only_past_its_threshold(&early, &decide(&early)).is_err());
 
     let decision =
         Decision { action: Action::Activate { from: 2, to: 9 }, last_active: Some(at(5)), ..decision };

@@ -1,0 +1,5 @@
+module keda-rs/expr-parity
+
+go 1.24
+
+require github.com/expr-lang/expr v1.17.8
