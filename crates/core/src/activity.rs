@@ -38,7 +38,9 @@ impl MetricReading {
         let (value, active, fallback) = match answer {
             Answer::Read { value, active } => (*value, *active, None),
             // Awake as long as there are replicas to fall back to: upstream stays awake for none too (docs/differences.md).
-            Answer::FallsBack { value, fallen } => (value.as_f64(), fallen.replicas > 0, Some(fallen.clone())),
+            Answer::FallsBack { value, fallen } => {
+                (value.as_f64(), fallen.replicas > 0, Some(fallen.clone()))
+            }
             Answer::Nil => return Err(format!("metric {name} could not be read")),
             Answer::Failed(error) => return Err(error.clone()),
         };
@@ -155,7 +157,8 @@ pub fn composed(
     errors: Vec<String>,
     composite: Result<MetricReading, String>,
 ) -> Activity {
-    let mut activity = Activity { complete: true, error: !errors.is_empty(), errors, readings, ..Activity::default() };
+    let mut activity =
+        Activity { complete: true, error: !errors.is_empty(), errors, readings, ..Activity::default() };
     match composite {
         Ok(reading) => {
             activity.active = reading.active;

@@ -79,7 +79,8 @@ pub struct Health {
 impl Health {
     /// As an earlier process left it in the status: a restart begins no count anew.
     pub fn of(status: Option<&BTreeMap<String, HealthStatus>>) -> Self {
-        let count = |health: &HealthStatus| u32::try_from(health.number_of_failures.unwrap_or(0)).unwrap_or(0);
+        let count =
+            |health: &HealthStatus| u32::try_from(health.number_of_failures.unwrap_or(0)).unwrap_or(0);
         let entries = status.into_iter().flatten();
         Self { failures: entries.map(|(metric, health)| (metric.clone(), count(health))).collect() }
     }
@@ -93,7 +94,10 @@ impl Health {
         for (metric, good) in answers {
             let failures = match good {
                 true => 0,
-                false => before.get(metric).map_or(1, |count| count.saturating_add(1)).min(plan.threshold.saturating_add(1)),
+                false => before
+                    .get(metric)
+                    .map_or(1, |count| count.saturating_add(1))
+                    .min(plan.threshold.saturating_add(1)),
             };
             self.failures.insert(metric.to_owned(), failures);
         }
@@ -226,7 +230,9 @@ impl Plan {
             (_, false) => self.replicas,
             (Ok(current), true) => self.replicas_beside(*current),
             (Err(unread), true) => {
-                return Answer::Failed(format!("{error}; no fallback, the target's replicas cannot be read: {unread}"));
+                return Answer::Failed(format!(
+                    "{error}; no fallback, the target's replicas cannot be read: {unread}"
+                ));
             }
         };
         match value(replicas, aim, workload) {
@@ -259,7 +265,10 @@ pub fn value(replicas: i32, aim: &Aim, workload: &Workload) -> Result<Quantity, 
     let whole = aim.target.milli().saturating_mul(i128::from(replicas));
     let share = match aim.target_type {
         TargetType::Value => {
-            let ready = workload.ready.clone().map_err(|error| format!("the ready pods cannot be counted: {error}"))?;
+            let ready = workload
+                .ready
+                .clone()
+                .map_err(|error| format!("the ready pods cannot be counted: {error}"))?;
             i128::from(ready.max(1))
         }
         TargetType::AverageValue | TargetType::Utilization => 1,

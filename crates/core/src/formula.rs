@@ -40,7 +40,9 @@ pub enum Error {
         hint: String,
     },
     /// The formula is right, and its result is no number.
-    #[error("error validating formula in ScalingModifiers\nthe result of {formula:?} is {found}, not a number")]
+    #[error(
+        "error validating formula in ScalingModifiers\nthe result of {formula:?} is {found}, not a number"
+    )]
     NotANumber {
         /// The formula.
         formula: String,
@@ -163,8 +165,7 @@ pub fn modifiers(spec: &ScaledObjectSpec) -> Result<Option<Modifiers>, Error> {
 /// A target with three decimals.
 fn positive(target: &str) -> Result<Quantity, String> {
     let number = target.parse::<f64>().ok().filter(|number| !number.is_infinite());
-    let number =
-        number.ok_or_else(|| format!("strconv.ParseFloat: parsing {target:?}: invalid syntax"))?;
+    let number = number.ok_or_else(|| format!("strconv.ParseFloat: parsing {target:?}: invalid syntax"))?;
     let quantity = metric::clamped(number);
     match (number > 0.0, quantity.is_zero()) {
         (true, false) => Ok(quantity),
@@ -196,7 +197,8 @@ fn compile(formula: &str, names: &[String]) -> Result<Program, Error> {
         Type::Nil | Type::Bool | Type::Array(_) | Type::Map { .. } => false,
     };
     if !castable {
-        let found = if *program.result() == Type::Nil { "nil".to_owned() } else { program.result().to_string() };
+        let found =
+            if *program.result() == Type::Nil { "nil".to_owned() } else { program.result().to_string() };
         return Err(not_a_number(found));
     }
     let result = program.run(&vec![Value::Float(TRIAL); names.len()]).map_err(wrong)?;
@@ -213,6 +215,14 @@ fn cast(result: &Value) -> Option<f64> {
         Value::Text(text) => text.parse().ok(),
         other => other.number(),
     }
+}
+
+/// The metrics of the HPA: those of the triggers, or with a formula the composite one beside what the HPA reads by itself.
+/// (Upstream leaves resources of single containers out then.)
+pub fn hpa_specs(specs: &[MetricSpec], modifiers: Option<&Modifiers>) -> Vec<MetricSpec> {
+    let Some(modifiers) = modifiers else { return specs.to_vec() };
+    let resources = specs.iter().filter(|spec| spec.external_name().is_none()).cloned();
+    resources.chain([modifiers.spec()]).collect()
 }
 
 impl Modifiers {
@@ -285,13 +295,19 @@ impl Modifiers {
         self.run(&variables, plan, workload)
     }
 
-    fn run(&self, variables: &[Value], plan: Option<&Plan>, workload: &Workload) -> Result<Composite, String> {
+    fn run(
+        &self,
+        variables: &[Value],
+        plan: Option<&Plan>,
+        workload: &Workload,
+    ) -> Result<Composite, String> {
         let failed = |cause: &dyn std::fmt::Display| {
             format!("error trying to run custom formula {:?}: {cause}", self.formula)
         };
         let result = self.program.run(variables).map_err(|error| failed(&error))?;
         if result == Value::Nil && self.nil {
-            let plan = plan.ok_or("scalingModifiers formula evaluated to nil but no fallback is configured")?;
+            let plan =
+                plan.ok_or("scalingModifiers formula evaluated to nil but no fallback is configured")?;
             let quantity = value(plan.replicas, &self.aim, workload)?;
             let fallen = FallenBack { replicas: plan.replicas, cause: Cause::NilFormula };
             return Ok(standing_in(quantity, fallen));

@@ -101,7 +101,11 @@ pub fn fallback_only_past_its_threshold(
         };
         past && (fallen.replicas == 0 || !shrinks)
     });
-    promise("a fallback is used past its threshold only, and scales to nothing else than it says", holds, decision)
+    promise(
+        "a fallback is used past its threshold only, and scales to nothing else than it says",
+        holds,
+        decision,
+    )
 }
 
 /// An object is put to rest only when nothing is active and more than the cooldown (or, if it was never active, the

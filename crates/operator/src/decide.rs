@@ -22,6 +22,7 @@ impl Object {
     pub(crate) async fn decide_and_apply(&mut self, activity: Activity) {
         let Some(prepared) = &self.ready else { return };
         let target = prepared.target.clone();
+        let triggers = std::sync::Arc::clone(&prepared.triggers);
         let bounds = prepared.bounds;
         let periods = decide::periods(&self.object.spec);
         let object = std::sync::Arc::clone(&self.object);
@@ -39,7 +40,7 @@ impl Object {
             initial_cooldown: periods.initial_cooldown,
             annotations,
             activity,
-            fallback: object.spec.fallback.as_ref(),
+            fallback: triggers.fallback.as_ref(),
         };
         let decision = self.apply(&target, &mut situation).await;
         self.tell(&situation, &decision);

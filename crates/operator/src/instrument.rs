@@ -28,7 +28,9 @@ impl Telemetry for Instrument {
         match result {
             Ok(reading) => {
                 self.metrics.value(&trigger, reading.value);
-                self.metrics.active(&trigger, reading.active);
+                if !subject.feeds_formula {
+                    self.metrics.active(&trigger, reading.active);
+                }
                 self.metrics.trigger_succeeded(&trigger);
             }
             Err(_) => self.metrics.trigger_failed(&trigger),

@@ -24,6 +24,7 @@ mod run;
 mod samples;
 mod serve_metrics;
 mod status;
+mod values;
 mod watch;
 
 pub(crate) use keda_cluster::{self as cluster, events};

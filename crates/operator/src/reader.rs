@@ -152,7 +152,7 @@ impl ReadsCluster for Reader {
 
     /// One list a poll and trigger, instead of a watch that would keep every pod of the cluster in memory. With
     /// `resourceVersion=0` the API server answers from its own cache, which costs etcd nothing but cannot be paged; of
-    /// each pod (some kilobytes on the wire) only two words are kept.
+    /// each pod (some kilobytes on the wire) only two words and a flag are kept.
     async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, ReadError> {
         let chosen = ListParams::default().labels(selector).match_any();
         let path = format!("/api/v1/namespaces/{namespace}/pods");
@@ -164,7 +164,11 @@ impl ReadsCluster for Reader {
         Ok(pods
             .items
             .into_iter()
-            .map(|pod| Pod { phase: pod.status.phase, node: pod.spec.node_name })
+            .map(|pod| Pod {
+                ready: pod.status.conditions.iter().any(|it| it.r#type == "Ready" && it.status == "True"),
+                phase: pod.status.phase,
+                node: pod.spec.node_name,
+            })
             .collect())
     }
 }
@@ -192,6 +196,13 @@ struct ListedSpec {
 #[serde(default)]
 struct ListedStatus {
     phase: String,
+    conditions: Vec<ListedCondition>,
+}
+
+#[derive(Deserialize)]
+struct ListedCondition {
+    r#type: String,
+    status: String,
 }
 
 fn read_error(error: &kube::Error) -> ReadError {

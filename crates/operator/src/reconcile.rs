@@ -14,7 +14,7 @@ mod triggers;
 use std::{fmt, sync::Arc};
 
 use keda_api::{Condition, ConditionStatus, keys};
-use keda_core::{bounds::Bounds, conditions, decide::HpaRange, pause::Annotations, refusal};
+use keda_core::{bounds::Bounds, conditions, decide::HpaRange, fallback, pause::Annotations, refusal};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
@@ -57,6 +57,8 @@ impl Failure {
 
 const CHECK_FAILED: &str = "ScaledObjectCheckFailed";
 const READY: &str = "ScaledObjectReady";
+const FALLBACK: &str = "ScaledObjectFallbackActivated";
+const NO_FALLBACK: &str = "ScaledObjectFallbackDeactivated";
 
 /// How a reconcile ended, for the task that decides on the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +81,10 @@ impl Object {
     pub(crate) async fn reconcile(&mut self) -> End {
         self.status.wanted.conditions.get_or_insert_default().initialise();
         let outcome = self.prepare().await;
-        self.status.set(conditions::no_fallback());
+        if !matches!(fallback::plan(&self.object.spec), Ok(Some(_))) {
+            self.status.wanted.health = None;
+            self.set_fallback(conditions::no_fallback());
+        }
         let end = match outcome {
             Ok(Outcome::Scaling(prepared)) => {
                 self.becomes_ready();
@@ -125,22 +130,11 @@ impl Object {
         let target = self.resolve_target().await?;
         let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(refusal::BOUNDS, error))?;
         self.check_triggers()?;
-        self.refuse_unsupported()?;
         let triggers = self.build_triggers(&target).await?;
         self.ensure_autoscaler(&target, &triggers, HpaRange::Keep).await?;
         self.announce_start(&triggers);
         let generation = self.object.metadata.generation;
         Ok(Outcome::Scaling(Prepared { target, bounds, triggers: Arc::new(triggers), generation }))
-    }
-
-    /// What a ScaledObject may ask for and this version cannot do: said, never silently left out.
-    fn refuse_unsupported(&mut self) -> Result<(), Failure> {
-        let spec = &self.object.spec;
-        refusal::unsupported(spec).map_err(|text| Failure::new(refusal::TRIGGERS, text))?;
-        if let Some(text) = refusal::without_effect(spec) {
-            self.announce(Notice::warning("KEDAScalerInfo", text));
-        }
-        Ok(())
     }
 
     /// Finalizer and label in one patch, which carries only them (core.md §12 row 3: generation stays 1).
@@ -209,6 +203,20 @@ impl Object {
             self.said.forget(CHECK_FAILED);
             self.announce(Notice::normal(READY, "ScaledObject is ready for scaling"));
         }
+    }
+
+    /// Sets Fallback; both ways are events, like the condition itself.
+    pub(crate) fn set_fallback(&mut self, condition: Condition) {
+        let was = self.status.condition(Condition::FALLBACK);
+        let is = condition.status;
+        self.status.set(condition);
+        let (reason, note, over) = match (was == ConditionStatus::True, is == ConditionStatus::True) {
+            (false, true) => (FALLBACK, "ScaledObject fallback is active", NO_FALLBACK),
+            (true, false) => (NO_FALLBACK, "ScaledObject fallback is no longer active", FALLBACK),
+            _ => return,
+        };
+        self.said.forget(over);
+        self.announce(Notice::normal(reason, note));
     }
 
     fn becomes_failed(&mut self, failure: &Failure) {

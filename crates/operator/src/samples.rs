@@ -14,14 +14,18 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use keda_api::ScaledObject;
-use keda_core::metric::MetricSpec;
+use keda_core::{
+    fallback::{Health, Plan},
+    formula::{self, Modifiers},
+    metric::MetricSpec,
+};
 use keda_scaler::{Environment, Error, Live, Outcome, Parsed, Reading};
 use tokio::{
     sync::{OnceCell, watch},
     time::Instant,
 };
 
-use crate::{index::ObjectKey, status::Stored};
+use crate::{cluster::Target, index::ObjectKey, status::Stored};
 
 /// A sample that is at most this old answers an HPA without asking the source again.
 pub(crate) const FRESH: Duration = Duration::from_secs(1);
@@ -50,10 +54,13 @@ pub(crate) struct ObjectHandle {
     /// Whether the first reconcile has come to an end, whichever.
     settled: AtomicBool,
     latest: Mutex<HashMap<String, Sample>>,
+    /// Failures in a row of each metric; counted by the task's polls, read by the metrics service.
+    health: Mutex<Health>,
 }
 
 impl ObjectHandle {
     pub(crate) fn new(key: ObjectKey, uid: String, object: Arc<ScaledObject>, stored: Arc<Stored>) -> Self {
+        let health = stored.health();
         ObjectHandle {
             key,
             uid,
@@ -61,6 +68,7 @@ impl ObjectHandle {
             triggers: ArcSwapOption::empty(),
             settled: AtomicBool::new(false),
             latest: Mutex::default(),
+            health: Mutex::new(health),
         }
     }
 
@@ -109,6 +117,25 @@ impl ObjectHandle {
         }
     }
 
+    /// Failures in a row, as of the last poll.
+    pub(crate) fn health(&self) -> Health {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts one poll's answers; without a fallback there is nothing to count for.
+    pub(crate) fn count<'a>(
+        &self,
+        plan: Option<&Plan>,
+        answers: impl IntoIterator<Item = (&'a str, bool)>,
+    ) -> Health {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        match plan {
+            Some(plan) => health.count(plan, answers),
+            None => *health = Health::default(),
+        }
+        health.clone()
+    }
+
     pub(crate) fn latest(&self, metric: &str) -> Option<Sample> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).get(metric).cloned()
     }
@@ -124,12 +151,23 @@ pub(crate) struct Sample {
 /// The triggers of one generation of an object, in the order of its spec.
 pub(crate) struct TriggerSet {
     pub(crate) slots: Vec<TriggerSlot>,
+    /// What stands in for a metric that cannot be read.
+    pub(crate) fallback: Option<Plan>,
+    /// One metric out of all.
+    pub(crate) modifiers: Option<Modifiers>,
+    /// What is scaled: a fallback may ask how many there are.
+    pub(crate) target: Target,
 }
 
 impl TriggerSet {
     /// The metrics of every trigger, in trigger order.
     pub(crate) fn specs(&self) -> Vec<MetricSpec> {
         self.slots.iter().flat_map(|slot| slot.parsed.specs().iter().cloned()).collect()
+    }
+
+    /// The metrics of the HPA.
+    pub(crate) fn hpa_specs(&self) -> Vec<MetricSpec> {
+        formula::hpa_specs(&self.specs(), self.modifiers.as_ref())
     }
 
     /// The trigger that answers for a metric; names are compared ignoring case, as upstream's service does.

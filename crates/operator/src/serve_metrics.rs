@@ -1,22 +1,31 @@
 //! The metrics service: what an HPA asks, through the adapter, arrives here (core.md §§4.2, 4.3).
 //!
 //! A value comes from the same triggers, the same frame and the same samples as the poll's. A sample younger than a
-//! second is not asked for again; `useCachedMetrics` answers from the last poll; everything else asks the source.
+//! second is not asked for again; `useCachedMetrics` answers from the last poll; everything else asks the source. Fallback and
+//! formula are applied as the poll applies them ([`crate::values`]); a failure here is counted nowhere.
 
 use std::sync::Arc;
 
-use keda_core::metric;
+use futures::future::join_all;
+use keda_api::Quantity;
+use keda_core::{
+    fallback::Answer,
+    formula::COMPOSITE,
+    metric::{self, MetricSpec},
+};
 use keda_metrics_service::api::{
-    ExternalMetricValue, ExternalMetricValueList, ListMeta, Quantity, ScaledObjectRef, Time,
+    self, ExternalMetricValue, ExternalMetricValueList, ListMeta, ScaledObjectRef, Time,
     metrics_service_server::MetricsService,
 };
+use keda_scaler::Reading;
 use keda_telemetry::metrics::{Kind, Method};
 use tonic::{Request, Response, Status};
 
 use crate::{
     controller::Controller,
     index::ObjectKey,
-    samples::{FRESH, ObjectHandle, TriggerSet},
+    samples::{FRESH, ObjectHandle, Sample, TriggerSet, TriggerSlot},
+    values::Read,
 };
 
 /// The answer to "what is this metric now", for the gRPC service and for tests that need no socket.
@@ -50,7 +59,7 @@ pub struct Value {
     /// The name that was asked for.
     pub metric: String,
     /// Kubernetes quantity in milli units, never negative.
-    pub quantity: keda_api::Quantity,
+    pub quantity: Quantity,
 }
 
 impl Metrics {
@@ -74,9 +83,8 @@ impl Metrics {
                 Missing::NotYet(key)
             });
         };
-        let reading = self.reading(&handle, &triggers, metric).await?;
-        match reading {
-            Ok(value) => Ok(Value { metric: metric.to_owned(), quantity: metric::clamped(value) }),
+        match self.quantity(&handle, &triggers, metric).await? {
+            Ok(quantity) => Ok(Value { metric: metric.to_owned(), quantity }),
             Err(error) => {
                 tracing::error!(
                     logger = "scale_handler",
@@ -92,29 +100,56 @@ impl Metrics {
         }
     }
 
-    async fn reading(
+    /// What an HPA is told of a metric: of one trigger, or the formula's.
+    async fn quantity(
         &self,
         handle: &ObjectHandle,
         triggers: &TriggerSet,
         metric: &str,
-    ) -> Result<Result<f64, String>, Missing> {
-        let Some(slot) = triggers.for_metric(metric) else {
-            return Err(Missing::Metric(metric.to_owned()));
+    ) -> Result<Result<Quantity, String>, Missing> {
+        let composite = triggers.modifiers.is_some() && metric.eq_ignore_ascii_case(COMPOSITE);
+        let slots: Vec<&TriggerSlot> = match composite {
+            true => triggers.slots.iter().collect(),
+            false => triggers.for_metric(metric).into_iter().collect(),
         };
-        if let Some(sample) = handle.latest(metric)
-            && (slot.cached || sample.taken.elapsed() < FRESH)
-        {
-            return Ok(sample.result.map(|reading| reading.value));
+        if slots.is_empty() {
+            return Err(Missing::Metric(metric.to_owned()));
         }
-        let outcomes = slot.sample(self.controller.environment()).await;
-        handle.record(&outcomes);
-        let outcome = outcomes.into_iter().find(|outcome| outcome.name.eq_ignore_ascii_case(metric));
-        match outcome {
-            Some(outcome) => {
-                Ok(outcome.result.map(|reading| reading.value).map_err(|error| error.to_string()))
-            }
+        let read = join_all(slots.into_iter().map(|slot| self.read(handle, slot))).await;
+        let mut read: Vec<Read<'_>> = read.into_iter().flatten().collect();
+        if !composite {
+            read.retain(|it| it.spec.name().eq_ignore_ascii_case(metric));
+        }
+        let health = handle.health();
+        let judged = triggers.judge(&self.controller, &read, &health).await;
+        if composite && let Some(composite) = triggers.compose(&read, &judged) {
+            return Ok(composite.map(|composite| composite.quantity));
+        }
+        match judged.answers.into_iter().next() {
+            Some(Answer::Read { value, .. }) => Ok(Ok(metric::clamped(value))),
+            Some(Answer::FallsBack { value, .. }) => Ok(Ok(value)),
+            // Nil is for the formula; of the trigger alone there is nothing to tell.
+            Some(Answer::Nil) => Ok(Err(format!("metric {metric} could not be read"))),
+            Some(Answer::Failed(error)) => Ok(Err(error)),
             None => Err(Missing::Metric(metric.to_owned())),
         }
+    }
+
+    /// The metrics of a trigger: from the last poll where that is recent or asked for, else from the source.
+    async fn read<'a>(&self, handle: &ObjectHandle, slot: &'a TriggerSlot) -> Vec<Read<'a>> {
+        let specs: Vec<&MetricSpec> =
+            slot.parsed.specs().iter().filter(|spec| spec.external_name().is_some()).collect();
+        let known: Vec<Sample> = specs.iter().filter_map(|spec| handle.latest(spec.name())).collect();
+        let usable = |sample: &Sample| slot.cached || sample.taken.elapsed() < FRESH;
+        let results: Vec<Result<Reading, String>> = if known.len() == specs.len() && known.iter().all(usable)
+        {
+            known.into_iter().map(|sample| sample.result).collect()
+        } else {
+            let outcomes = slot.sample(self.controller.environment()).await;
+            handle.record(&outcomes);
+            outcomes.into_iter().map(|outcome| outcome.result.map_err(|error| error.to_string())).collect()
+        };
+        specs.into_iter().zip(results).map(|(spec, result)| Read { slot, spec, result }).collect()
     }
 }
 
@@ -149,7 +184,7 @@ impl Metrics {
             items: vec![ExternalMetricValue {
                 metric_name: value.metric,
                 timestamp: Some(Time { seconds: now.as_second(), nanos: 0 }),
-                value: Some(Quantity { string: value.quantity.to_string() }),
+                value: Some(api::Quantity { string: value.quantity.to_string() }),
                 ..ExternalMetricValue::default()
             }],
         })

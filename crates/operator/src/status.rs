@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use keda_api::{Condition, ConditionStatus, ScaledObject, ScaledObjectStatus};
-use keda_core::status;
+use keda_core::{fallback::Health, status};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
@@ -32,6 +32,11 @@ impl Stored {
     pub(crate) fn take(object: &mut ScaledObject) -> Arc<Self> {
         let status = object.status.take().unwrap_or_default();
         Arc::new(Stored { text: status::text(&status), version: version(object) })
+    }
+
+    /// Failures in a row, as an earlier process counted them.
+    pub(crate) fn health(&self) -> Health {
+        Health::of(self.status().health.as_ref())
     }
 
     fn status(&self) -> ScaledObjectStatus {

@@ -96,6 +96,8 @@ pub struct Pod {
     pub phase: String,
     /// `spec.nodeName`; empty before it is scheduled.
     pub node: String,
+    /// Whether its condition `Ready` is True.
+    pub ready: bool,
 }
 
 /// A read that failed for another reason than absence.

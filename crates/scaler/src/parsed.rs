@@ -143,6 +143,7 @@ fn subject<T: Trigger>(context: &Context, label: &str, metric: &str) -> Subject 
         trigger_name: context.trigger_name.clone().unwrap_or_default(),
         label: label.to_owned(),
         metric: metric.to_owned(),
+        feeds_formula: context.as_metric_source,
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Subject {
     pub label: String,
     /// Metric name with its `s<index>-` prefix.
     pub metric: String,
+    /// Its value only feeds a formula: whether it is active is for nobody to know.
+    pub feeds_formula: bool,
 }
 
 /// Takes the frame's reports. Called on the sampling path: implementations must not block.

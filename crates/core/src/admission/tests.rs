@@ -105,12 +105,12 @@ fn a_scaled_object_by_itself() {
             "error validating formula in ScalingModifiers\nformula is given but target is empty",
         ),
         (
-            spec(modifiers(json!({"formula": "a", "target": "many"}))),
+            spec(modifiers(json!({"formula": "1", "target": "many"}))),
             "scaling-modifiers",
             "error validating target in ScalingModifiers\nerror converting target for scalingModifiers (string->float) to valid target: strconv.ParseFloat: parsing \"many\": invalid syntax",
         ),
         (
-            spec(modifiers(json!({"formula": "a", "target": "0"}))),
+            spec(modifiers(json!({"formula": "1", "target": "0"}))),
             "scaling-modifiers",
             "error validating target in ScalingModifiers\nerror converting target for scalingModifiers (string->float) to valid target: \"0\" is not above 0",
         ),

@@ -9,7 +9,13 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn reading(value: f64, active: bool) -> MetricReading {
-    MetricReading { name: "s0-prometheus".to_owned(), value, active, target: Some(crate::metric::integer(5)), fallback: None }
+    MetricReading {
+        name: "s0-prometheus".to_owned(),
+        value,
+        active,
+        target: Some(crate::metric::integer(5)),
+        fallback: None,
+    }
 }
 
 fn quiet() -> Activity {

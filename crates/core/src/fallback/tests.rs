@@ -53,7 +53,9 @@ fn specs_are_checked_in_upstreams_words() {
     for (threshold, replicas) in [(-1, 2), (2, -1)] {
         assert_eq!(
             text(json!({ "fallback": { "failureThreshold": threshold, "replicas": replicas } })),
-            format!("FailureThreshold={threshold} & Replicas={replicas} must both be greater than or equal to 0")
+            format!(
+                "FailureThreshold={threshold} & Replicas={replicas} must both be greater than or equal to 0"
+            )
         );
     }
     let fallback = json!({ "failureThreshold": 1, "replicas": 1 });
@@ -67,8 +69,7 @@ fn specs_are_checked_in_upstreams_words() {
         text(json!({ "fallback": by_formula })),
         "scalingModifiers fallback behavior requires scalingModifiers.formula to be defined"
     );
-    let with_formula =
-        json!({ "fallback": by_formula, "advanced": { "scalingModifiers": { "formula": "queue", "target": "2.5" } } });
+    let with_formula = json!({ "fallback": by_formula, "advanced": { "scalingModifiers": { "formula": "queue", "target": "2.5" } } });
     assert_eq!(plan(&spec(with_formula)).unwrap().unwrap().behavior, FallbackBehavior::ScalingModifiers);
     let unknown = json!({ "fallback": { "failureThreshold": 1, "replicas": 2, "behavior": "guess" } });
     let unknown = plan(&spec(unknown)).unwrap().unwrap();
@@ -83,7 +84,11 @@ fn failures_count_once_a_poll_until_one_succeeds_6053_6659() {
     let mut health = Health::default();
     for poll in 1..=6 {
         health.count(&plan, [("s0-a", false), ("s1-b", true)]);
-        assert_eq!(health.failures("s0-a"), poll.min(4), "the count ends where nothing depends on it any more");
+        assert_eq!(
+            health.failures("s0-a"),
+            poll.min(4),
+            "the count ends where nothing depends on it any more"
+        );
         assert_eq!(health.failures("s1-b"), 0);
         assert_eq!(health.is_past(&plan), poll > 3);
     }
@@ -135,7 +140,14 @@ fn what_cannot_be_read_of_the_workload_is_an_error_too() {
 }
 
 /// Upstream's rules (core.md 4.5), written down once more and independently: what stands in for a metric, or why nothing.
-fn upstream(behavior: &FallbackBehavior, fallback: i32, current: i32, target: f64, value_type: bool, ready: i32) -> Option<i64> {
+fn upstream(
+    behavior: &FallbackBehavior,
+    fallback: i32,
+    current: i32,
+    target: f64,
+    value_type: bool,
+    ready: i32,
+) -> Option<i64> {
     let replicas = f64::from(match behavior {
         FallbackBehavior::CurrentReplicas => current,
         FallbackBehavior::CurrentReplicasIfHigher if current > fallback => current,
@@ -160,8 +172,12 @@ fn values_are_upstreams() {
             {
                 for target_type in [TargetType::AverageValue, TargetType::Value] {
                     let aim = aim(target, target_type);
-                    let answer =
-                        plan_of(behavior.clone(), fallback).answer(4, "down", &aim, &workload(current, ready));
+                    let answer = plan_of(behavior.clone(), fallback).answer(
+                        4,
+                        "down",
+                        &aim,
+                        &workload(current, ready),
+                    );
                     let theirs = upstream(
                         &behavior,
                         fallback,
@@ -177,7 +193,9 @@ fn values_are_upstreams() {
                             assert_eq!(arrived, i128::from(fallen.replicas), "{behavior} {aim:?} {ready}");
                         }
                         // Ours (docs/differences.md): also from zero.
-                        (Answer::FallsBack { .. }, None) => assert_eq!((target_type, ready), (TargetType::Value, 0)),
+                        (Answer::FallsBack { .. }, None) => {
+                            assert_eq!((target_type, ready), (TargetType::Value, 0))
+                        }
                         (Answer::Nil, None) => assert_eq!(behavior, FallbackBehavior::ScalingModifiers),
                         other => panic!("{other:?}"),
                     }
@@ -199,22 +217,31 @@ fn table() -> String {
             for (current, ready) in [(0, 0), (2, 2), (2, 1), (8, 8)] {
                 let aim = aim("10", target_type);
                 let needs = plan.needs(4, &aim);
-                let (row, told, arrived, state) = match plan.answer(4, "down", &aim, &workload(current, ready)) {
-                    Answer::FallsBack { value, fallen } => {
-                        let state = if fallen.replicas > 0 { "active" } else { "not active" };
-                        let arrived = if current == 0 && fallen.replicas == 0 {
-                            "stays at 0".to_owned()
-                        } else {
-                            autoscaled(&value, &aim, ready).to_string()
-                        };
-                        (true, value.to_string(), arrived, state)
-                    }
-                    Answer::Nil => (current == 2 && ready == 2, "nil".to_owned(), "as the formula says".to_owned(), "as the formula says"),
-                    other => panic!("{other:?}"),
-                };
+                let (row, told, arrived, state) =
+                    match plan.answer(4, "down", &aim, &workload(current, ready)) {
+                        Answer::FallsBack { value, fallen } => {
+                            let state = if fallen.replicas > 0 { "active" } else { "not active" };
+                            let arrived = if current == 0 && fallen.replicas == 0 {
+                                "stays at 0".to_owned()
+                            } else {
+                                autoscaled(&value, &aim, ready).to_string()
+                            };
+                            (true, value.to_string(), arrived, state)
+                        }
+                        Answer::Nil => (
+                            current == 2 && ready == 2,
+                            "nil".to_owned(),
+                            "as the formula says".to_owned(),
+                            "as the formula says",
+                        ),
+                        other => panic!("{other:?}"),
+                    };
                 // A row for what does not depend on the pods would only repeat the one before.
                 if row && (needs.ready || (current, ready) != (2, 1)) {
-                    let _ = writeln!(table, "| `{behavior}` | {target_type} | {current} | {ready} | {told} | {arrived} | {state} |");
+                    let _ = writeln!(
+                        table,
+                        "| `{behavior}` | {target_type} | {current} | {ready} | {told} | {arrived} | {state} |"
+                    );
                 }
             }
         }
@@ -226,7 +253,8 @@ fn table() -> String {
 fn the_documentation_shows_this_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/fallback.md");
     let text = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = ("<!-- the table: printed by a test of crates/core/src/fallback -->\n", "<!-- end of the table -->");
+    let (begin, end) =
+        ("<!-- the table: printed by a test of crates/core/src/fallback -->\n", "<!-- end of the table -->");
     let (before, rest) = text.split_once(begin).expect("the marks of the table");
     let (found, after) = rest.split_once(end).expect("the marks of the table");
     let wanted = table();

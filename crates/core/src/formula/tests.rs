@@ -40,7 +40,11 @@ fn answers() -> Vec<(Option<&'static str>, Answer)> {
     ]
 }
 
-fn composed(modifiers: &Modifiers, answers: &[(Option<&str>, Answer)], plan: Option<&Plan>) -> Result<Composite, String> {
+fn composed(
+    modifiers: &Modifiers,
+    answers: &[(Option<&str>, Answer)],
+    plan: Option<&Plan>,
+) -> Result<Composite, String> {
     modifiers.compose(answers.iter().map(|(name, answer)| (*name, answer)), plan, &Workload::default())
 }
 
@@ -130,7 +134,10 @@ fn errors_name_the_field_the_formula_and_the_place() {
         text(json!({ "formula": "a", "target": "2", "activationTarget": "x" })),
         "error validating activationTarget in ScalingModifiers\n\"x\" is not a number"
     );
-    assert!(text(json!({ "formula": "a", "target": "2", "metricType": "Utilization" })).contains("is Utilization, but"));
+    assert!(
+        text(json!({ "formula": "a", "target": "2", "metricType": "Utilization" }))
+            .contains("is Utilization, but")
+    );
     // The trigger is there, and has no value that a formula could see.
     assert!(text(json!({ "formula": "load", "target": "2" })).contains("unknown name load (1:1)"));
     assert_eq!(super::modifiers(&spec(json!({}))).map(|none| none.is_none()), Ok(true));
@@ -158,7 +165,8 @@ fn activity_is_the_formulas_and_strict() {
         let modifiers = json!({ "formula": "a", "target": "2", "activationTarget": activation });
         super::modifiers(&spec(modifiers)).unwrap().unwrap()
     };
-    let active = |activation, value| composed(&made(activation), &[(Some("a"), read(value))], None).unwrap().active;
+    let active =
+        |activation, value| composed(&made(activation), &[(Some("a"), read(value))], None).unwrap().active;
     assert!(!active("", 0.0) && active("", 0.001));
     assert!(!active("5", 5.0) && active("5", 5.1) && active("-1", 0.0));
 }
@@ -167,7 +175,10 @@ fn activity_is_the_formulas_and_strict() {
 #[test]
 fn negative_results_are_zero_for_the_hpa() {
     let composite = composed(&formula("z - a").unwrap(), &answers(), None).unwrap();
-    assert_eq!((composite.value, composite.quantity.to_string(), composite.active), (-6.0, "0".to_owned(), false));
+    assert_eq!(
+        (composite.value, composite.quantity.to_string(), composite.active),
+        (-6.0, "0".to_owned(), false)
+    );
 }
 
 /// Issue 7475, and core.md 11.28: a failing formula is an error, which says where.
@@ -183,8 +194,15 @@ fn a_formula_without_a_number_is_an_error_7475() {
         "error trying to run custom formula \"a / z\": the result is +Inf, not a number to scale on"
     );
     assert!(error("z / z").contains("the result is NaN"));
-    assert!(error("[1, 2][int(a)]").contains("index out of range: 6 (array length is 2) (1:7)"), "{}", error("[1, 2][int(a)]"));
-    assert!(error("n").contains("the result is <nil>, not a number"), "nil is a result only where ?? deals with it");
+    assert!(
+        error("[1, 2][int(a)]").contains("index out of range: 6 (array length is 2) (1:7)"),
+        "{}",
+        error("[1, 2][int(a)]")
+    );
+    assert!(
+        error("n").contains("the result is <nil>, not a number"),
+        "nil is a result only where ?? deals with it"
+    );
 }
 
 /// Issue 5666: while a trigger falls back, its fallback is the composite, whatever the others say.
@@ -194,7 +212,8 @@ fn a_fallback_stands_for_the_whole_formula_5666() {
     let answer = Answer::FallsBack { value: "6".parse().unwrap(), fallen: fallen.clone() };
     let modifiers = formula("a + b").unwrap();
     for other in [read(100.0), Answer::Failed("down".to_owned())] {
-        let composite = composed(&modifiers, &[(Some("a"), other), (Some("b"), answer.clone())], Some(&plan())).unwrap();
+        let composite =
+            composed(&modifiers, &[(Some("a"), other), (Some("b"), answer.clone())], Some(&plan())).unwrap();
         assert_eq!((composite.quantity.to_string(), composite.active), ("6".to_owned(), true));
         assert_eq!(composite.fallen, Some(fallen.clone()));
     }
@@ -206,7 +225,11 @@ fn a_fallback_stands_for_the_whole_formula_5666() {
 fn nil_falls_back_to_replicas_where_there_are_any() {
     let modifiers = formula("n ?? n").unwrap();
     let composite = composed(&modifiers, &answers(), Some(&plan())).unwrap();
-    assert_eq!((composite.quantity.to_string(), composite.active), ("8".to_owned(), true), "4 replicas of target 2");
+    assert_eq!(
+        (composite.quantity.to_string(), composite.active),
+        ("8".to_owned(), true),
+        "4 replicas of target 2"
+    );
     assert_eq!(composite.fallen, Some(FallenBack { replicas: 4, cause: Cause::NilFormula }));
     assert_eq!(
         composed(&modifiers, &answers(), None).unwrap_err(),

@@ -17,9 +17,7 @@ pub(super) fn binary(
         Binary::Equal => equal(left, right, budget).map(Value::Bool),
         Binary::NotEqual => equal(left, right, budget).map(|equal| Value::Bool(!equal)),
         Binary::Less => compare("<", left, right).map(|order| Value::Bool(order == Some(Ordering::Less))),
-        Binary::More => {
-            compare(">", left, right).map(|order| Value::Bool(order == Some(Ordering::Greater)))
-        }
+        Binary::More => compare(">", left, right).map(|order| Value::Bool(order == Some(Ordering::Greater))),
         Binary::AtMost => compare("<=", left, right)
             .map(|order| Value::Bool(matches!(order, Some(Ordering::Less | Ordering::Equal)))),
         Binary::AtLeast => compare(">=", left, right)

@@ -4,7 +4,7 @@ use anyhow::Result;
 use keda_api::{
     ClusterTriggerAuthentication, GroupVersionKindResource, ScaledJob, ScaledObject, TriggerAuthentication,
 };
-use keda_core::{refusal, triggers as trigger_rules};
+use keda_core::{formula, refusal, triggers as trigger_rules};
 use keda_scaler::Registry;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -213,11 +213,7 @@ impl Run<'_> {
             object,
             target: (target, name),
             env_source_container: typed.spec.scale_target_ref.env_source_container_name.clone(),
-            as_metric_source: typed
-                .spec
-                .advanced
-                .as_ref()
-                .is_some_and(|advanced| advanced.scaling_modifiers.is_some()),
+            as_metric_source: formula::is_used(&typed.spec),
         };
         let entries = self.triggers(&subject, &typed.spec.triggers).await;
         let metrics: Vec<_> = entries

@@ -2,7 +2,7 @@
 //! admission checks besides (core.md 1.8).
 
 use keda_api::{GroupVersionKindResource, ScaledObject};
-use keda_core::{admission, hpa, metric::MetricSpec, pause::Annotations, refusal};
+use keda_core::{admission, formula, hpa, metric::MetricSpec, pause::Annotations, refusal};
 
 use super::{document::Object, report::Finding};
 
@@ -35,12 +35,6 @@ pub(super) fn check(object: &Object, typed: &ScaledObject) -> Vec<Finding> {
         };
         error(&violation.path, text);
     }
-    if let Err(text) = refusal::unsupported(spec) {
-        error("spec.advanced.scalingModifiers", refusal::message(refusal::TRIGGERS, text));
-    }
-    if let Some(text) = refusal::without_effect(spec) {
-        findings.push(Finding::warning(object.line_of("spec.fallback"), text));
-    }
     let warnings = admission::scaled_object::warnings(spec);
     findings.extend(
         warnings.into_iter().map(|warning| Finding::warning(object.line_of(&warning.path), warning.text)),
@@ -57,6 +51,9 @@ pub(super) fn check_autoscaler(
     let mut typed = typed.clone();
     // The API server gives one to every object.
     typed.metadata.uid.get_or_insert_with(|| "0".to_owned());
-    let cause = hpa::desired(&typed, &target(&typed), specs, env!("CARGO_PKG_VERSION")).err()?;
+    // A formula that is wrong was reported with the object.
+    let modifiers = formula::modifiers(&typed.spec).ok()?;
+    let specs = formula::hpa_specs(specs, modifiers.as_ref());
+    let cause = hpa::desired(&typed, &target(&typed), &specs, env!("CARGO_PKG_VERSION")).err()?;
     Some(Finding::error(object.line_of("spec.triggers"), refusal::message(refusal::HPA, cause)))
 }

@@ -1,7 +1,9 @@
 //! The HPA: created, changed and deleted by difference (core.md §2.6).
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use keda_core::{bounds::Bounds, decide::HpaRange, hpa, metric::MetricSpec, names, refusal};
+use keda_core::{
+    bounds::Bounds, decide::HpaRange, formula::COMPOSITE, hpa, metric::MetricSpec, names, refusal,
+};
 use kube::{
     Api,
     api::{DeleteParams, PostParams},
@@ -25,7 +27,7 @@ impl Object {
         triggers: &TriggerSet,
         range: HpaRange,
     ) -> Result<(), Failure> {
-        let specs = triggers.specs();
+        let specs = triggers.hpa_specs();
         let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(refusal::HPA, error))?;
         let mut desired =
             hpa::desired(&self.object, &target.gvkr, &specs, &self.controller.options().version)
@@ -45,7 +47,9 @@ impl Object {
             self.update_autoscaler(live, desired).await?;
         }
         self.status.wanted.hpa_name = Some(name);
-        let (external, resources) = metric_names(&specs);
+        // With a formula too the names of the triggers' own metrics are listed, and the formula's stands by itself.
+        let (external, resources) = metric_names(&triggers.specs());
+        self.status.wanted.composite_scaler_name = triggers.modifiers.is_some().then(|| COMPOSITE.to_owned());
         self.status.wanted.external_metric_names = external;
         self.status.wanted.resource_metric_names = resources;
         Ok(())

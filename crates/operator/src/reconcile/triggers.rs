@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keda_api::{ScaleTrigger, ScaledObject};
-use keda_core::{refusal, triggers};
+use keda_core::{fallback, formula, refusal, triggers};
 use keda_scaler::{Context, NoticeKind, Parameters, Parsed};
 
 use super::{Failure, authentication::Credentials};
@@ -40,6 +40,8 @@ impl Object {
     /// Parses and plans every trigger. All faults are reported together, each with the trigger it belongs to.
     pub(super) async fn build_triggers(&mut self, target: &Target) -> Result<TriggerSet, Failure> {
         let object = std::sync::Arc::clone(&self.object);
+        let modifiers =
+            formula::modifiers(&object.spec).map_err(|error| Failure::new(refusal::HPA, error))?;
         let credentials = Credentials::of(self, target);
         let mut slots = Vec::with_capacity(object.spec.triggers.len());
         let mut faults = Vec::new();
@@ -67,11 +69,21 @@ impl Object {
         // Also when something is missing: its appearance, too, is a change.
         self.controller.credentials().used_by(&self.handle.key, credentials.read());
         if faults.is_empty() {
-            return Ok(TriggerSet { slots });
+            let fallback = self.fallback_of(&object);
+            return Ok(TriggerSet { slots, fallback, modifiers, target: target.clone() });
         }
         let text = faults.join("\n");
         self.announce(Notice::warning("KEDAScalerFailed", text.clone()));
         Err(Failure { what: refusal::HPA, error: text, temporary })
+    }
+
+    /// The fallback, where it can be used. One that cannot be is said, and the object is scaled without it: admission refuses
+    /// such objects, and one that got past it worked with upstream as long as its sources did.
+    fn fallback_of(&mut self, object: &ScaledObject) -> Option<fallback::Plan> {
+        fallback::plan(&object.spec).unwrap_or_else(|error| {
+            self.announce(Notice::warning("KEDAScalerInfo", format!("spec.fallback has no effect: {error}")));
+            None
+        })
     }
 
     async fn build_trigger(
@@ -100,7 +112,7 @@ impl Object {
             namespace: self.handle.key.namespace.clone(),
             object_name: self.handle.key.name.clone(),
             http_timeout: self.controller.options().http_timeout,
-            as_metric_source: uses_modifiers(object),
+            as_metric_source: formula::is_used(&object.spec),
             pod_identity: resolved.pod_identity,
         };
         let parameters = Parameters { metadata: trigger.metadata.clone(), auth: resolved.params, env };
@@ -131,8 +143,4 @@ impl Object {
             ));
         }
     }
-}
-
-fn uses_modifiers(object: &ScaledObject) -> bool {
-    object.spec.advanced.as_ref().is_some_and(|advanced| advanced.scaling_modifiers.is_some())
 }

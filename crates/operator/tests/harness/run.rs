@@ -46,7 +46,7 @@ pub(crate) async fn play(scenario: Scenario) -> Result<(), String> {
         announce_unexpected_parameters: scenario.cluster.check_unexpected_parameters,
         ..ControllerOptions::default()
     };
-    let mut setup = Setup { hpa: Some(hpa), options, ..Setup::default() };
+    let mut setup = Setup { hpa: Some(hpa), options, pods: scenario.cluster.pods, ..Setup::default() };
     if let Some(start) = scenario.start {
         setup.start = start;
     }

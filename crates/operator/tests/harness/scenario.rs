@@ -52,6 +52,8 @@ pub(crate) struct Cluster {
     pub hpa_downscale_stabilization: Option<Span>,
     /// `KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS`.
     pub check_unexpected_parameters: bool,
+    /// Workloads have pods, which are ready at once.
+    pub pods: bool,
 }
 
 /// Something that happens.

@@ -43,6 +43,8 @@ pub(crate) struct Setup {
     pub hpa: Option<controllers::HpaOptions>,
     /// Whether workloads follow their spec.
     pub rollout: bool,
+    /// Whether they have pods.
+    pub pods: bool,
     pub options: ControllerOptions,
     pub scope: Scope,
     pub families: Vec<&'static Family>,
@@ -58,6 +60,7 @@ impl Default for Setup {
             start: keda_testkit::Clock::START,
             hpa: Some(controllers::HpaOptions::default()),
             rollout: true,
+            pods: false,
             options: ControllerOptions::default(),
             scope: Scope { cluster_object_namespace: Some("keda".to_owned()), ..Scope::default() },
             families: vec![&keda_scalers_http::FAMILY, &keda_scalers_kube::FAMILY],
@@ -93,7 +96,7 @@ impl World {
         let backend = Backend::service(adapter::service(serving.clone()));
         server.aggregate("v1beta1.external.metrics.k8s.io", backend).expect("the APIService is accepted");
         if setup.rollout {
-            let rollout = controllers::Rollout::default();
+            let rollout = controllers::Rollout { pods: setup.pods, ..controllers::Rollout::default() };
             tokio::spawn(controllers::deployments(server.client_for(ROLLOUT), rollout.clone(), end.clone()));
             tokio::spawn(controllers::stateful_sets(server.client_for(ROLLOUT), rollout, end.clone()));
         }

@@ -19,7 +19,7 @@ fn given(extra: &[(&str, &str)]) -> Parameters {
 }
 
 fn pod(phase: &str, node: &str) -> Pod {
-    Pod { phase: phase.to_owned(), node: node.to_owned() }
+    Pod { phase: phase.to_owned(), node: node.to_owned(), ..Pod::default() }
 }
 
 #[test]
