@@ -2,7 +2,7 @@
 //!
 //! The table is written by `tests/parity/main.go` (a Go program, with the version of expr that upstream pins).
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test")]
+#![expect(clippy::unwrap_used, reason = "this is a test")]
 
 use std::collections::BTreeMap;
 

@@ -98,6 +98,11 @@ fn schemas_and_broken_documents() {
 }
 
 #[test]
+fn formulas_and_fallbacks() {
+    check("formulas", &[], "expected.txt", 1);
+}
+
+#[test]
 fn rules_of_admission() {
     check("rules", &[], "expected.txt", 1);
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "json!() is written where it is used")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -194,7 +196,7 @@ fn values_are_upstreams() {
                         }
                         // Ours (docs/differences.md): also from zero.
                         (Answer::FallsBack { .. }, None) => {
-                            assert_eq!((target_type, ready), (TargetType::Value, 0))
+                            assert_eq!((target_type, ready), (TargetType::Value, 0));
                         }
                         (Answer::Nil, None) => assert_eq!(behavior, FallbackBehavior::ScalingModifiers),
                         other => panic!("{other:?}"),

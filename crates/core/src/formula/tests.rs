@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "json!() is written where it is used")]
+
 use serde_json::{Value as Json, json};
 
 use super::*;
