@@ -5,7 +5,7 @@
 use std::{str::FromStr, sync::Arc};
 
 use keda_api::{GroupVersionKindResource, ScaleTrigger, ScaledJob, ScaledObject};
-use keda_core::{admission::scaled_object::uses_modifiers, hpa, metric::MetricSpec, refusal};
+use keda_core::{formula, hpa, metric::MetricSpec, refusal};
 use keda_scaler::{
     Registry,
     judge::{self, Given, Outcome},
@@ -75,9 +75,11 @@ impl Judge {
         let named = |text: &Option<String>| text.clone().unwrap_or_default();
         let owner = ("ScaledObject", named(&metadata.namespace), named(&metadata.name));
         let (mut findings, metrics) =
-            self.triggers(owner, &object.spec.triggers, uses_modifiers(&object.spec));
-        if let Some(metrics) = metrics.filter(|_| findings.faults.is_empty() && !uses_modifiers(&object.spec))
-        {
+            self.triggers(owner, &object.spec.triggers, formula::is_used(&object.spec));
+        // A formula that is wrong is refused by its own rule.
+        let modifiers = formula::modifiers(&object.spec);
+        if let (Some(metrics), Ok(modifiers)) = (metrics.filter(|_| findings.faults.is_empty()), modifiers) {
+            let metrics = formula::hpa_specs(&metrics, modifiers.as_ref());
             let mut object = object.clone();
             // There is one when it is stored.
             object.metadata.uid.get_or_insert_with(|| "0".to_owned());
