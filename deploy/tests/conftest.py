@@ -1,6 +1,7 @@
 """The control plane of the tests that need one: that of the end-to-end tests, without KEDA."""
 
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +13,14 @@ sys.path[:0] = [str(DEPLOY), str(DEPLOY.parent / "e2e")]
 
 from harness import controlplane  # noqa: E402
 from harness.state import State  # noqa: E402
+
+
+def _interrupted(*_):
+    raise KeyboardInterrupt
+
+
+# Whoever ends the tests ends what they started, too.
+signal.signal(signal.SIGTERM, _interrupted)
 
 
 def pytest_addoption(parser):
