@@ -152,7 +152,7 @@ def version_of(version: str, previous: str | None) -> dict:
         "description": _DESCRIPTION,
         "version": version,
         "maturity": "alpha",
-        "minKubeVersion": "1.29.0",
+        "minKubeVersion": "1.23.0",
         "keywords": ["autoscaling", "hpa", "events", "keda"],
         "maintainers": [{"name": "keda-rs", "email": "keda-rs@users.noreply.github.com"}],
         "provider": {"name": "keda-rs"},
