@@ -140,8 +140,9 @@ file is a copy, or this node's clock is ahead.",
         seen: "no token of ServiceAccount",
         cause: "No federated token is mounted, so the operator asks the API server for one (TokenRequest), and was refused: the \
 ServiceAccount does not exist, or the operator has no permission.",
-        fix: "Allow `get` on `serviceaccounts` and `create` on `serviceaccounts/token` for that ServiceAccount. The chart and \
-`deploy/rbac.yaml` do so for the operator's own; for `identityOwner: workload` add a Role in the workload's namespace.",
+        fix: "Allow `get` on `serviceaccounts` and `create` on `serviceaccounts/token` for that ServiceAccount. The chart does so for \
+the operator's own with `podIdentity.azureWorkload.enabled`, and for the workloads' with `podIdentity.azureWorkload.workloadIdentityOwner`; elsewhere \
+add a Role.",
     }
     /// Something that identifies the identity is not given anywhere.
     AzureIdentityIncomplete = "azure-identity-incomplete" {

@@ -132,20 +132,23 @@ fn seconds(value: &Value) -> Option<Duration> {
 fn unreachable(error: &http::Error, host: &str) -> Problem {
     let temporary = Class::Temporary { wait: None };
     let text = error.to_string();
-    let (code, kind, advice) = match error.kind() {
+    let (code, kind, class, advice) = match error.kind() {
+        // That does not pass by itself.
         _ if text.contains("UnknownIssuer") => (
             Code::AzureUnknownCa,
             Kind::Unreachable,
+            Class::Local,
             "somebody takes TLS apart, or the host has a CA of its own: put its certificate into a folder of --ca-dir",
         ),
-        ErrorKind::Timeout => (Code::AzureLoginSlow, Kind::Timeout, ""),
+        ErrorKind::Timeout => (Code::AzureLoginSlow, Kind::Timeout, temporary, ""),
         _ => (
             Code::AzureLoginUnreachable,
             Kind::Unreachable,
+            temporary,
             "check name resolution, egress rules and proxy for it",
         ),
     };
-    Problem::new(kind, code, temporary, format!("cannot reach the login host {host}: {text}"), advice)
+    Problem::new(kind, code, class, format!("cannot reach the login host {host}: {text}"), advice)
 }
 
 fn refused(response: &Response, assertion: &Assertion, presented: &Presented<'_>, now: Timestamp) -> Problem {

@@ -226,15 +226,15 @@ async fn no_error_shows_the_federated_token() {
 
 #[tokio::test(start_paused = true)]
 async fn a_login_host_that_cannot_be_reached() {
-    for (why, code) in [
-        ("dns error: failed to lookup address", Code::AzureLoginUnreachable),
-        ("invalid peer certificate: UnknownIssuer", Code::AzureUnknownCa),
+    for (why, code, kind) in [
+        ("dns error: failed to lookup address", Code::AzureLoginUnreachable, Kind::Propagating),
+        ("invalid peer certificate: UnknownIssuer", Code::AzureUnknownCa, Kind::Unreachable),
     ] {
         let azure = federated();
         azure.always(Some(Answer::Unreachable(why.to_owned())));
         let broker = broker(&azure);
         let error = failure(&broker).await;
-        assert_eq!((error.code, error.kind), (Some(code), Kind::Propagating));
+        assert_eq!((error.code, error.kind), (Some(code), kind));
         assert!(
             error.message.starts_with("cannot reach the login host login.microsoftonline.com: "),
             "{error}"
