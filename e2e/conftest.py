@@ -24,10 +24,15 @@ def state() -> State:
 
 
 @pytest.fixture
-def space(state, request):
+def space_type():
+    return Space
+
+
+@pytest.fixture
+def space(state, request, space_type):
     """A fresh namespace, named after the scenario."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")[:50]
-    space = Space(state, f"{name}-{time.time_ns() // 1_000_000 % 1_000_000}")
+    space = space_type(state, f"{name}-{time.time_ns() // 1_000_000 % 1_000_000}")
     request.node.space = space
     space.create()
     yield space

@@ -1,4 +1,7 @@
-"""etcd, kube-apiserver and kube-controller-manager: a cluster without nodes. Pods stay Pending, replica counts move."""
+"""etcd, kube-apiserver and kube-controller-manager: a cluster without nodes. Pods stay Pending, replica counts move.
+
+`harness/node.py` adds what a node needs.
+"""
 
 import base64
 import os
@@ -57,12 +60,12 @@ current-context: e2e
     return path
 
 
-def _certificate(state: State, name: str) -> dict:
+def certificate(state: State, name: str) -> dict:
     return {"client-certificate": state / f"pki/{name}.crt", "client-key": state / f"pki/{name}.key"}
 
 
 def start_etcd(state: State) -> None:
-    client, peer = f"http://{state.address('etcd')}", f"http://{state.address('etcd-peer')}"
+    client, peer = f"http://{state.local('etcd')}", f"http://{state.local('etcd-peer')}"
     state.start("etcd", [
         executable("etcd", "ETCD"), "--data-dir", state / "etcd", "--unsafe-no-fsync",
         "--listen-client-urls", client, "--advertise-client-urls", client,
@@ -75,20 +78,23 @@ def start_etcd(state: State) -> None:
     state.wait("etcd's health", healthy, process="etcd")
 
 
-def start_apiserver(state: State, audit_policy: str = AUDIT_POLICY) -> None:
+# Without a node there is no other way in than loopback, which endpoints refuse: nobody is advertised.
+LOOPBACK = ("--advertise-address", "127.0.0.1", "--endpoint-reconciler-type", "none", "--authorization-mode", "RBAC")
+
+
+def start_apiserver(state: State, *place, audit_policy: str = AUDIT_POLICY) -> None:
+    """`place`: the flags that depend on where it is, when that is not loopback."""
     keys = state / "pki"
     (state / "audit-policy.yaml").write_text(audit_policy)
     state.wait("the API server's port free", lambda: is_free(state.port("apiserver")))
     state.start("apiserver", [
-        executable("kube-apiserver"), "--etcd-servers", f"http://{state.address('etcd')}",
-        "--bind-address", "127.0.0.1", "--secure-port", state.port("apiserver"),
-        # There is no other way in than loopback, which endpoints refuse: nobody is advertised.
-        "--advertise-address", "127.0.0.1", "--endpoint-reconciler-type", "none",
+        executable("kube-apiserver"), "--etcd-servers", f"http://{state.local('etcd')}",
+        "--bind-address", state.host, "--secure-port", state.port("apiserver"), *(place or LOOPBACK),
         "--tls-cert-file", keys / "apiserver.crt", "--tls-private-key-file", keys / "apiserver.key",
         "--client-ca-file", keys / "ca.crt",
         "--service-account-issuer", "https://kubernetes.default.svc",
         "--service-account-key-file", keys / "sa.pub", "--service-account-signing-key-file", keys / "sa.key",
-        "--service-cluster-ip-range", "10.96.0.0/16", "--authorization-mode", "RBAC",
+        "--service-cluster-ip-range", "10.96.0.0/16",
         "--requestheader-client-ca-file", keys / "front-proxy-ca.crt",
         "--requestheader-allowed-names", "front-proxy-client",
         "--requestheader-username-headers", "X-Remote-User", "--requestheader-group-headers", "X-Remote-Group",
@@ -107,7 +113,7 @@ def stop_apiserver(state: State) -> None:
 
 def start_controller_manager(state: State, *flags: str, controllers: str | None = None) -> None:
     """With every controller and the HPA controller's pace, unless it is said otherwise."""
-    config = kubeconfig(state, "controller-manager", _certificate(state, "controller-manager"))
+    config = kubeconfig(state, "controller-manager", certificate(state, "controller-manager"))
     keys = state / "pki"
     state.start("controller-manager", [
         executable("kube-controller-manager"), "--kubeconfig", config,
@@ -159,7 +165,7 @@ def prepare(state: State) -> None:
     """The folder, keys, the administrator's kubeconfig, and etcd."""
     state.create()
     pki.cluster(state)
-    kubeconfig(state, "admin", _certificate(state, "admin"))
+    kubeconfig(state, "admin", certificate(state, "admin"))
     start_etcd(state)
 
 

@@ -275,7 +275,7 @@ class Recorder:
         state = self.state
         controlplane.prepare(state)
         pki.keda(state)
-        controlplane.start_apiserver(state, AUDIT_POLICY)
+        controlplane.start_apiserver(state, audit_policy=AUDIT_POLICY)
         self.api = Api(state)
         controlplane.install_metrics_api(state)
         self.metrics = Metrics(state)

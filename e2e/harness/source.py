@@ -19,13 +19,13 @@ def _ok(url: str) -> bool:
 
 
 def start_app(state: State) -> None:
-    state.start("app", [sys.executable, "-m", "harness.app", state.port("app")], env={"PYTHONPATH": str(E2E)})
+    state.start("app", [sys.executable, "-m", "harness.app", state.address("app")], env={"PYTHONPATH": str(E2E)})
     state.wait("the application", lambda: _ok(f"http://{state.address('app')}/metrics"), process="app")
 
 
 def start_prometheus(state: State, name: str = "prometheus", port: int | None = None) -> str:
     """Starts a Prometheus (a scenario may want one of its own to stop) and returns its URL."""
-    address = f"127.0.0.1:{port}" if port else state.address("prometheus")
+    address = f"{state.host}:{port}" if port else state.address("prometheus")
     (state / f"{name}.yaml").write_text(CONFIG.format(app=state.address("app")))
     state.start(name, [
         executable("prometheus", "PROMETHEUS"), "--config.file", state / f"{name}.yaml",

@@ -29,6 +29,13 @@ PORTS = [
     "operator-b-grpc",
     "operator-b-probe",
     "operator-b-metrics",
+    # Only where there is a node (harness/node.py).
+    "scheduler",
+    "kubelet-health",
+    "proxy-health",
+    "proxy-metrics",
+    "dns-health",
+    "metrics-server",
 ]
 
 
@@ -95,6 +102,9 @@ def executable(name: str, variable: str | None = None) -> str:
 class State:
     """The folder, and the processes that were started in it."""
 
+    # Where what a scenario or a pod calls listens. What only the harness itself calls stays on loopback.
+    host = "127.0.0.1"
+
     def __init__(self, folder: str | Path | None = None):
         self.dir = Path(folder or os.environ.get("KEDA_E2E_DIR") or E2E / ".state").resolve()
 
@@ -115,6 +125,9 @@ class State:
         return json.loads((self / "ports.json").read_text())[name]
 
     def address(self, name: str) -> str:
+        return f"{self.host}:{self.port(name)}"
+
+    def local(self, name: str) -> str:
         return f"127.0.0.1:{self.port(name)}"
 
     @property
