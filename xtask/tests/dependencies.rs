@@ -54,6 +54,7 @@ const RULE: &[(&str, &[&str])] = &[
     ),
     ("keda", &["keda-*"]),
     ("keda-benches", &["keda-*"]),
+    ("keda-fuzz", &["keda", "keda-*"]),
     ("xtask", &["keda-*"]),
 ];
 

@@ -30,3 +30,15 @@ mod user;
 pub use link::AddressError;
 pub use options::{Options, RequestHeaderOptions};
 pub use run::{Dependencies, Error, run, run_on};
+
+/// What the fuzz targets reach.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    /// The ScaledObject that a request's label selector names; the refusal's text if it names none.
+    ///
+    /// # Errors
+    /// It is no selector, or one that names no ScaledObject.
+    pub fn selector(text: &str) -> Result<String, String> {
+        crate::selector::scaled_object(text).map_err(|status| format!("{status:?}"))
+    }
+}

@@ -7,8 +7,9 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use keda_tools::lint;
 
-use crate::{adapter, crds, demo, doctor, inert, lint, operator, schema, webhooks};
+use crate::{adapter, crds, demo, doctor, inert, operator, schema, webhooks};
 
 #[derive(Debug, Parser)]
 #[command(

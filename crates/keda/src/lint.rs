@@ -22,11 +22,13 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-pub(crate) use check::Options;
+pub use check::Options;
+pub use input::Source;
+pub use report::Report;
 
 /// What to check, and how to say it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Flags {
+pub struct Flags {
     /// Manifests: YAML or JSON files, folders of them, or - for standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -50,20 +52,31 @@ enum Format {
     Json,
 }
 
-/// Checks the files; fails when any of them has an error.
-pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
+/// Checks the files and prints the report; the exit code fails when any of them has an error.
+///
+/// # Errors
+/// A file cannot be read, or the report cannot be written.
+pub fn run(flags: &Flags) -> Result<ExitCode> {
     let sources = input::read(&flags.files)?;
     let options = Options {
         strict: flags.strict,
         namespace: flags.namespace.clone(),
         cluster_object_namespace: flags.cluster_object_namespace.clone(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().context("start the runtime")?;
-    let report = runtime.block_on(check::check(&sources, &options))?;
+    let report = report(&sources, &options)?;
     let text = match flags.output {
         Format::Text => report.text(),
         Format::Json => report.json()?,
     };
     std::io::stdout().write_all(text.as_bytes()).context("write to standard output")?;
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everything there is to say about these texts.
+///
+/// # Errors
+/// The schemas of our own kinds cannot be read: a defect.
+pub fn report(sources: &[Source], options: &Options) -> Result<Report> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().context("start the runtime")?;
+    runtime.block_on(check::check(sources, options))
 }

@@ -8,7 +8,6 @@ mod doctor;
 mod environment;
 mod inert;
 mod kubernetes;
-mod lint;
 mod logging;
 mod operator;
 mod probes;

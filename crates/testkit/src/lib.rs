@@ -39,3 +39,25 @@ pub use front::Disconnected;
 pub use record::{CAPACITY as LOG_CAPACITY, Mark, Recorded, Verb};
 pub use refusal::Refusal;
 pub use server::{ApiServer, Body, Denial, Identity};
+
+/// What the fuzz targets reach.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    /// A body in protobuf as JSON; the refusal's text if it is none.
+    ///
+    /// # Errors
+    /// It is no body, or one with a field that is not known.
+    pub fn protobuf(body: &[u8]) -> Result<serde_json::Value, String> {
+        crate::front::protobuf::decode(body).map_err(|refusal| format!("{refusal:?}"))
+    }
+
+    /// Requirements of a label selector, in its canonical text; the refusal's text if it is none.
+    ///
+    /// # Errors
+    /// It is no selector.
+    pub fn selector(text: &str) -> Result<String, String> {
+        crate::selector::Labels::parse(text)
+            .map(|labels| labels.text())
+            .map_err(|refusal| format!("{refusal:?}"))
+    }
+}

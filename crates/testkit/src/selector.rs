@@ -106,8 +106,11 @@ fn split(text: &str) -> Vec<&str> {
 fn requirement(part: &str) -> Option<Requirement> {
     let of = |key: &str, test: Test| {
         let key = key.trim();
-        let sound =
-            !key.is_empty() && !key.contains(char::is_whitespace) && !key.contains(['(', ')', '=', '!']);
+        let values = match &test {
+            Test::In(values) | Test::NotIn(values) => values.as_slice(),
+            _ => &[],
+        };
+        let sound = is_key(key) && values.iter().all(|value| is_value(value));
         sound.then(|| Requirement { key: key.to_owned(), test })
     };
     let one = |value: &str| vec![value.trim().to_owned()];
@@ -137,6 +140,21 @@ fn requirement(part: &str) -> Option<Requirement> {
         Some(key) => of(key, Test::Absent),
         None => of(part, Test::Exists),
     }
+}
+
+/// A label's name, with or without a prefix before a slash.
+fn is_key(key: &str) -> bool {
+    let (prefix, name) = key.rsplit_once('/').unwrap_or(("prefix", key));
+    let of_a_domain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    !name.is_empty() && is_value(name) && !prefix.is_empty() && prefix.chars().all(of_a_domain)
+}
+
+/// A label's value: empty, or at most 63 letters, digits and `-_.`, with letters or digits at the ends.
+fn is_value(value: &str) -> bool {
+    let ends = [value.chars().next(), value.chars().next_back()];
+    value.len() <= 63
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && ends.into_iter().flatten().all(|end| end.is_ascii_alphanumeric())
 }
 
 /// A `LabelSelector` object (`matchLabels`, `matchExpressions`); `None` if it is malformed.
@@ -234,6 +252,17 @@ mod tests {
         }
         for text in ["a b", "=x", "app in front", "size>x", "a in (b", "a like (b)"] {
             assert_eq!(Labels::parse(text).unwrap_err().code, 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_label_is_refused() {
+        for text in ["a!=(, in >1", "a=(", "a in (b,(c)", "a=-b", "\u{e9}=b", "a b", "/a=b", "A/a=b", "a=b=c"]
+        {
+            assert!(Labels::parse(text).is_err(), "{text}");
+        }
+        for text in ["a=", "a.b/c_d=E.f-1", "a in (b, c)", "!a"] {
+            assert!(Labels::parse(text).is_ok(), "{text}");
         }
     }
 

@@ -22,18 +22,18 @@ use super::{
 };
 
 /// What is not in the files.
-pub(crate) struct Options {
+pub struct Options {
     /// Missing objects are errors.
-    pub(crate) strict: bool,
+    pub strict: bool,
     /// Namespace of objects that name none.
-    pub(crate) namespace: String,
+    pub namespace: String,
     /// Where ClusterTriggerAuthentications find Secrets and ConfigMaps.
-    pub(crate) cluster_object_namespace: String,
+    pub cluster_object_namespace: String,
 }
 
 /// Checks everything.
 pub(super) async fn check(sources: &[Source], options: &Options) -> Result<Report> {
-    let kinds = Kinds::new()?;
+    let kinds = Kinds::known()?;
     let registry = keda_scalers::registry();
     let mut report = Report::default();
     let mut objects = Vec::new();
@@ -53,7 +53,7 @@ pub(super) async fn check(sources: &[Source], options: &Options) -> Result<Repor
     // The schema first: everything after sees what the API server would store.
     let mut findings: Vec<Vec<Finding>> = Vec::new();
     for object in &mut objects {
-        findings.push(prepare(&kinds, object, &options.namespace));
+        findings.push(prepare(kinds, object, &options.namespace));
     }
     let files = Files::of(&objects, &options.cluster_object_namespace);
     let neighbours = Neighbours {
@@ -66,7 +66,7 @@ pub(super) async fn check(sources: &[Source], options: &Options) -> Result<Repor
     };
     let run = Run { registry, files, neighbours, options };
     for (object, findings) in objects.iter().zip(findings) {
-        run.object(&kinds, object, findings, &mut report).await;
+        run.object(kinds, object, findings, &mut report).await;
     }
     // Documents that could not be read stand where they are.
     let place = |entry: &Entry| sources.iter().position(|source| source.name == entry.file);

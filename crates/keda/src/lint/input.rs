@@ -11,10 +11,11 @@ use anyhow::{Context, Result, bail};
 const DEPTH: usize = 32;
 
 /// One file's text.
-pub(super) struct Source {
+pub struct Source {
     /// The name as it was given, or as it was found in a folder; `<stdin>` for standard input.
-    pub(super) name: String,
-    pub(super) text: String,
+    pub name: String,
+    /// The text.
+    pub text: String,
 }
 
 /// Reads the files, the manifests of the folders (sorted by name), and standard input for `-`.

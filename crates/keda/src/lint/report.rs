@@ -71,7 +71,7 @@ pub(super) struct Trigger {
 
 /// Everything, in the order of the files.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub struct Report {
     pub(super) entries: Vec<Entry>,
 }
 
@@ -160,7 +160,10 @@ impl Report {
     }
 
     /// A list with one member an object and one a trigger, as JSON.
-    pub(super) fn json(&self) -> Result<String> {
+    ///
+    /// # Errors
+    /// It cannot be written as JSON: a defect.
+    pub fn json(&self) -> Result<String> {
         let lines: Vec<Line<'_>> = self.entries.iter().map(Entry::line).collect();
         let mut text = serde_json::to_string_pretty(&lines).context("write the report as JSON")?;
         text.push('\n');
@@ -169,7 +172,7 @@ impl Report {
 
     /// For people: one line an object and a trigger, and below each what was found, in the form that editors jump by
     /// (`file:line: error: …`).
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut lines = Vec::new();
         for entry in &self.entries {
             if let Some(trigger) = entry.trigger.as_ref().filter(|trigger| !trigger.metrics.is_empty()) {

@@ -1,5 +1,7 @@
 //! What the API server would say: the schema of the object's CRD.
 
+use std::sync::OnceLock;
+
 use keda_scaler::nearest;
 use keda_testkit::schema::{FaultKind, FieldError, Schema};
 use serde_json::Value;
@@ -22,9 +24,23 @@ pub(super) struct Kind {
     schema: Schema,
 }
 
+/// Made once.
+static KNOWN: OnceLock<Kinds> = OnceLock::new();
+
 impl Kinds {
+    /// Those of this product.
+    pub(super) fn known() -> anyhow::Result<&'static Self> {
+        match KNOWN.get() {
+            Some(kinds) => Ok(kinds),
+            None => {
+                let kinds = Self::new()?;
+                Ok(KNOWN.get_or_init(|| kinds))
+            }
+        }
+    }
+
     /// From the CRDs of this product.
-    pub(super) fn new() -> anyhow::Result<Self> {
+    fn new() -> anyhow::Result<Self> {
         let mut kinds = Vec::new();
         for definition in keda_api::crds::all() {
             let spec = definition.spec;

@@ -6,7 +6,7 @@
 mod discovery;
 mod form;
 mod openapi;
-mod protobuf;
+pub(crate) mod protobuf;
 mod query;
 mod read;
 mod route;

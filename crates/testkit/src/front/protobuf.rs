@@ -122,7 +122,7 @@ fn fields_of(api_version: &str, kind: &str) -> Option<Fields> {
 ///
 /// # Errors
 /// 415 for a kind or a field that is not known here, 400 for what is no protobuf.
-pub(super) fn decode(body: &[u8]) -> Result<Value, Refusal> {
+pub(crate) fn decode(body: &[u8]) -> Result<Value, Refusal> {
     let body = body.strip_prefix(MAGIC).ok_or_else(malformed)?;
     let envelope = message(
         body,
