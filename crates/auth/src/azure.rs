@@ -6,12 +6,14 @@
 //!
 //! ```text
 //! broker.rs   who waits, when it is renewed, what a failure means for the next try
+//! acquire.rs  one way to a token: who is asked, as whom, with what
 //! subject.rs  the federated token: from the file or from the API server, and what it says about itself
 //! exchange.rs the one call to the login host, and its answer
 //! problem.rs  what went wrong, as a kind with a code, a text and what to do
 //! walk.rs     the same way step by step, for `keda doctor`
 //! ```
 
+mod acquire;
 mod broker;
 mod exchange;
 #[cfg(any(test, feature = "fake"))]
