@@ -61,6 +61,33 @@ pub(crate) enum Kind {
     Pointer(Pointer),
 }
 
+impl Kind {
+    /// The parts that stand directly within this one.
+    pub(crate) fn children(&self) -> Vec<&Node> {
+        match self {
+            Self::Nil
+            | Self::Bool(_)
+            | Self::Int(_)
+            | Self::Float(_)
+            | Self::Text(_)
+            | Self::Name(_)
+            | Self::Pointer(_) => Vec::new(),
+            Self::Unary(_, operand) => vec![operand],
+            Self::Binary(_, left, right) => vec![left, right],
+            Self::Choice(condition, then, otherwise) => vec![condition, then, otherwise],
+            Self::Let { value, rest, .. } => vec![value, rest],
+            Self::Sequence(nodes) | Self::Array(nodes) => nodes.iter().collect(),
+            Self::Map(pairs) => pairs.iter().flat_map(|(key, value)| [key, value]).collect(),
+            Self::Member { base, key, .. } => vec![base, key],
+            Self::Chain(node) | Self::Predicate(node) => vec![node],
+            Self::Slice { base, from, to } => {
+                [Some(base), from.as_ref(), to.as_ref()].into_iter().flatten().map(|node| &**node).collect()
+            }
+            Self::Call { arguments, .. } => arguments.iter().collect(),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Name {
     Unresolved(String),

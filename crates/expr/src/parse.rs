@@ -1,5 +1,7 @@
 //! A formula's grammar: precedence climbing over tokens, as Go's expr climbs (`parser/parser.go`).
 
+mod postfix;
+
 use std::sync::Arc;
 
 use crate::ast::{Binary, Kind, Name, Node, Pointer, Unary};
@@ -99,7 +101,7 @@ impl Parser {
     }
 
     fn node(&self, offset: usize, kind: Kind) -> Result<Node, Fault> {
-        let (depth, size) = children(&kind).into_iter().fold((0, 0_usize), |(depth, size), child| {
+        let (depth, size) = kind.children().into_iter().fold((0, 0_usize), |(depth, size), child| {
             (depth.max(child.depth), size.saturating_add(child.size))
         });
         let node = Node { kind, offset, depth: depth + 1, size: size + 1 };
@@ -462,61 +464,6 @@ impl Parser {
         self.predicates -= 1;
         self.node(offset, Kind::Predicate(Box::new(body)))
     }
-
-    /// `.name`, `?.name`, `[index]`, `[from:to]`, as many as there are.
-    fn postfix(&mut self, mut node: Node) -> Result<Node, Fault> {
-        loop {
-            let token = self.current().clone();
-            let mut optional = token.is("?.");
-            if token.is(".") || optional {
-                self.next();
-                if optional && self.is("[") {
-                    self.next();
-                    node = self.index(node, token.offset, true)?;
-                    continue;
-                }
-                let property = self.next();
-                let name = match property.kind {
-                    lex::Kind::Name(name) => name,
-                    // Words that are operators elsewhere.
-                    lex::Kind::Sign(word) if word.starts_with(char::is_alphabetic) => word,
-                    _ => return Err(Fault::new(property.offset, "expected name")),
-                };
-                if self.is("(") {
-                    return Err(Fault::new(property.offset, unsupported(&format!("method {name}"))));
-                }
-                let key = self.node(property.offset, Kind::Text(Arc::from(name)))?;
-                let (base, chain) = match node.kind {
-                    Kind::Chain(base) => (base, true),
-                    _ => (Box::new(node), false),
-                };
-                node = self.node(property.offset, Kind::Member { base, key: Box::new(key), optional })?;
-                optional |= chain;
-                if optional {
-                    node = self.node(property.offset, Kind::Chain(Box::new(node)))?;
-                }
-            } else if self.take("[") {
-                node = self.index(node, token.offset, false)?;
-            } else {
-                return Ok(node);
-            }
-        }
-    }
-
-    /// What stands behind `[`.
-    fn index(&mut self, base: Node, offset: usize, optional: bool) -> Result<Node, Fault> {
-        let base = Box::new(base);
-        let from = if self.is(":") { None } else { Some(Box::new(self.expression(0)?)) };
-        if self.take(":") {
-            let to = if self.is("]") { None } else { Some(Box::new(self.expression(0)?)) };
-            self.expect("]")?;
-            return self.node(offset, Kind::Slice { base, from, to });
-        }
-        self.expect("]")?;
-        let key = from.ok_or_else(|| self.unexpected())?;
-        let node = self.node(offset, Kind::Member { base, key, optional })?;
-        if optional { self.node(offset, Kind::Chain(Box::new(node))) } else { Ok(node) }
-    }
 }
 
 fn too_deep() -> String {
@@ -551,29 +498,4 @@ fn number_of(text: &str, offset: usize) -> Result<Kind, Fault> {
         return whole(digits, 8, "octal");
     }
     whole(&lower, 10, "integer")
-}
-
-/// The parts that stand directly within one.
-fn children(kind: &Kind) -> Vec<&Node> {
-    match kind {
-        Kind::Nil
-        | Kind::Bool(_)
-        | Kind::Int(_)
-        | Kind::Float(_)
-        | Kind::Text(_)
-        | Kind::Name(_)
-        | Kind::Pointer(_) => Vec::new(),
-        Kind::Unary(_, operand) => vec![operand],
-        Kind::Binary(_, left, right) => vec![left, right],
-        Kind::Choice(condition, then, otherwise) => vec![condition, then, otherwise],
-        Kind::Let { value, rest, .. } => vec![value, rest],
-        Kind::Sequence(nodes) | Kind::Array(nodes) => nodes.iter().collect(),
-        Kind::Map(pairs) => pairs.iter().flat_map(|(key, value)| [key, value]).collect(),
-        Kind::Member { base, key, .. } => vec![base, key],
-        Kind::Chain(node) | Kind::Predicate(node) => vec![node],
-        Kind::Slice { base, from, to } => {
-            [Some(base), from.as_ref(), to.as_ref()].into_iter().flatten().map(|node| &**node).collect()
-        }
-        Kind::Call { arguments, .. } => arguments.iter().collect(),
-    }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::harness::{Setup, World, deployment, prometheus, scaled_object};
+use serde_json::json;
+
+use crate::harness::{Setup, World, Yield, deployment, prometheus, scaled_object};
 
 #[tokio::test(start_paused = true)]
 async fn a_question_within_a_second_of_a_poll_asks_the_source_nothing() {
@@ -28,6 +30,58 @@ async fn a_question_within_a_second_of_a_poll_asks_the_source_nothing() {
     world.source.set("load", -5.0);
     let value = world.metrics().get("default", "web", "s0-prometheus").await.unwrap();
     assert_eq!(value.quantity.to_string(), "0", "an HPA knows no negative load");
+    world.finish().await;
+}
+
+/// The value of the first series whose name and labels contain all of these.
+fn series(shown: &str, parts: &[&str]) -> Option<String> {
+    let line = shown.lines().find(|line| parts.iter().all(|part| line.contains(part)))?;
+    line.rsplit(' ').next().map(str::to_owned)
+}
+
+/// Platform.md 5.1: the value after fallback; a formula's is the scaler composite-metric, and its triggers are not active.
+#[tokio::test(start_paused = true)]
+async fn series_show_what_the_hpa_is_told() {
+    let mut world = World::new(Setup { hpa: None, ..Setup::default() });
+    world.start_operator().await;
+    world.source.set("load", Yield::Down);
+    world.source.set("queue", 7.0);
+    for name in ["web", "sum"] {
+        world.apply(&deployment(name, 1)).await.unwrap();
+    }
+    let mut web = scaled_object("web", &[prometheus("load")]);
+    web["spec"]["fallback"] = json!({ "failureThreshold": 1, "replicas": 4 });
+    world.apply(&web).await.unwrap();
+    let mut queue = prometheus("queue");
+    queue["name"] = json!("queue");
+    let mut sum = scaled_object("sum", &[queue]);
+    sum["spec"]["advanced"] = json!({ "scalingModifiers": { "formula": "queue * 2", "target": "5" } });
+    world.apply(&sum).await.unwrap();
+    world.until(Duration::from_secs(300)).await;
+
+    let shown = world.registry.render();
+    let fallen = ["scaledObject=\"web\"", "metric=\"s0-prometheus\""];
+    let value = |of: &[&str]| series(&shown, &[&["keda_scaler_metrics_value{"], of].concat());
+    let active = |of: &[&str]| series(&shown, &[&["keda_scaler_active{"], of].concat());
+    assert_eq!(value(&fallen).as_deref(), Some("40"), "4 replicas of target 10\n{shown}");
+    assert_eq!(active(&fallen).as_deref(), Some("1"), "{shown}");
+    let composite = [
+        "scaledObject=\"sum\"",
+        "metric=\"composite-metric\"",
+        "scaler=\"composite-metric\"",
+        "triggerIndex=\"0\"",
+    ];
+    assert_eq!(value(&composite).as_deref(), Some("14"), "{shown}");
+    assert_eq!(active(&composite).as_deref(), Some("1"), "{shown}");
+    let trigger = ["scaledObject=\"sum\"", "metric=\"s0-prometheus\"", "scaler=\"queue\""];
+    assert_eq!(value(&trigger).as_deref(), Some("7"), "{shown}");
+    assert_eq!(active(&trigger), None, "{shown}");
+    for name in ["web", "sum"] {
+        world.delete(&format!("ScaledObject/{name}")).await.unwrap();
+    }
+    world.until(Duration::from_secs(301)).await;
+    let shown = world.registry.render();
+    assert!(!shown.contains("scaledObject=\"sum\"") && !shown.contains("scaledObject=\"web\""), "{shown}");
     world.finish().await;
 }
 
