@@ -22,7 +22,10 @@ app: {{ include "keda.metricsServer.name" . }}
 - --tls-private-key-file={{ . }}/tls.key
 {{- end }}
 {{- with .Values.logging.metricServer }}
+{{- /* It has no effect, and the process says so: only for who asks for it. */}}
+{{- if ne (toString .stderrthreshold) "ERROR" }}
 - --stderrthreshold={{ .stderrthreshold }}
+{{- end }}
 - --zap-log-level={{ ternary .level .zapLevel (gt (int .level) 0) }}
 - --zap-encoder={{ .zapEncoder }}
 - --zap-time-encoding={{ .zapTimeEncoding }}
