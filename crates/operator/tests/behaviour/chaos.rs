@@ -59,6 +59,22 @@ fn subjects() -> Vec<Subject> {
         subject("maximum", json!({ "maxReplicaCount": 3 }), 3, 0),
         subject("idle-zero", json!({ "minReplicaCount": 2, "idleReplicaCount": 0 }), 4, 0),
         subject("idle-one", json!({ "minReplicaCount": 3, "idleReplicaCount": 1 }), 4, 1),
+        subject("falls-back", json!({ "fallback": { "failureThreshold": 2, "replicas": 3 } }), 4, 0),
+        subject(
+            "keeps",
+            json!({ "fallback": { "failureThreshold": 0, "replicas": 2, "behavior": "currentReplicasIfHigher" } }),
+            4,
+            0,
+        ),
+        subject(
+            "formula",
+            json!({
+                "advanced": { "scalingModifiers": { "formula": "max(first, second ?? 0)", "target": "10" } },
+                "fallback": { "failureThreshold": 1, "replicas": 2, "behavior": "scalingModifiers" },
+            }),
+            4,
+            0,
+        ),
         subject("patient", json!({ "cooldownPeriod": 600, "pollingInterval": 10 }), 4, 0),
     ]
 }
@@ -67,8 +83,10 @@ impl Subject {
     fn object(&self) -> Value {
         let triggers: Vec<Value> = queries(self.name)
             .iter()
-            .map(|query| {
+            .zip(["first", "second"])
+            .map(|(query, name)| {
                 let mut trigger = prometheus(query);
+                trigger["name"] = json!(name);
                 trigger["metadata"]["ignoreNullValues"] = json!("false");
                 trigger
             })
@@ -129,7 +147,7 @@ async fn chaos(seed: u64) {
     let end = Duration::from_secs(2 * 3600);
     while world.elapsed() < end {
         world.until(world.elapsed() + Duration::from_secs(1 + dice.below(60))).await;
-        let subject = &subjects[usize::try_from(dice.below(6)).unwrap()];
+        let subject = &subjects[usize::try_from(dice.next()).unwrap() % subjects.len()];
         let [first, second] = queries(subject.name);
         let object = format!("ScaledObject/{}", subject.name);
         // What the user does may fail as well; then it was not done.
@@ -185,7 +203,9 @@ async fn chaos(seed: u64) {
             assert_eq!(decided.broken, None, "{at:?} {}", decided.object);
             // Held against the readings themselves, independently of the promises.
             if matches!(decision.action, Action::Deactivate { .. }) {
-                assert!(decision.errors.is_empty() && decision.readings.len() == 2, "{at:?} {decision:?}");
+                // A formula has a reading of its own, and may deal with a trigger that has none.
+                let all_read = decision.readings.len() == 2 || decided.object.name == "formula";
+                assert!(decision.errors.is_empty() && all_read, "{at:?} {decision:?}");
                 assert!(decision.readings.iter().all(|reading| reading.value == 0.0), "{at:?} {decision:?}");
             }
             seen.insert(decision.why);
