@@ -136,10 +136,10 @@ def install_metrics_api(state: State) -> None:
 
 
 def install(state: State) -> None:
-    """KEDA's namespace, accounts and permissions, its aggregated API, and kubeconfigs for the two accounts."""
+    """KEDA's namespace, accounts and permissions, its aggregated API, and kubeconfigs for the accounts."""
     install_metrics_api(state)
     kubectl(state, "apply", "-f", str(ROOT / "deploy/rbac.yaml"))
-    for account in ("keda-operator", "keda-metrics-server"):
+    for account in ("keda-operator", "keda-metrics-server", "keda-webhook"):
         token = kubectl(state, "create", "token", account, "-n", "keda", "--duration", "48h").strip()
         kubeconfig(state, account, {"token": token})
 

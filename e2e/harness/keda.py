@@ -1,4 +1,4 @@
-"""KEDA's two processes, started as its Deployments would: upstream's flags, upstream's environment, their own accounts."""
+"""KEDA's processes, started as its Deployments would: upstream's flags, upstream's environment, their own accounts."""
 
 import http.client
 import os
@@ -90,6 +90,23 @@ def adapter_ready(state: State) -> bool:
         return connection.getresponse().status == 200
     finally:
         connection.close()
+
+
+def start_webhooks(state: State, certs, *flags: str, wait: bool = True) -> None:
+    """The admission webhooks, with the certificate in a folder of their own. Nobody asks them until a configuration says so."""
+    state.start("webhooks", [
+        state.program, "webhooks", f"--cert-dir={certs}", f"--port={state.port('webhooks')}",
+        f"--health-probe-bind-address={state.address('webhooks-probe')}",
+        f"--metrics-bind-address={state.address('webhooks-metrics')}",
+        "--zap-log-level=info", "--zap-encoder=console", *flags,
+    ], env=_environment(state, "keda-webhook"))
+    if wait:
+        state.wait("the webhooks' readiness", lambda: webhooks_ready(state), process="webhooks")
+
+
+def webhooks_ready(state: State) -> bool:
+    with urllib.request.urlopen(f"http://{state.address('webhooks-probe')}/readyz", timeout=2) as answer:
+        return answer.status == 200
 
 
 def aggregated(state: State) -> bool:

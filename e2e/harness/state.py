@@ -29,6 +29,9 @@ PORTS = [
     "operator-b-grpc",
     "operator-b-probe",
     "operator-b-metrics",
+    "webhooks",
+    "webhooks-probe",
+    "webhooks-metrics",
     # Only where there is a node (harness/node.py).
     "scheduler",
     "kubelet-health",

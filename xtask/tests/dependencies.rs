@@ -20,7 +20,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("keda-scalers", &["keda-api", "keda-scaler", "keda-scalers-*"]),
     ("keda-scalers-*", &["keda-api", "keda-core", "keda-scaler"]),
     ("keda-auth", &["keda-api", "keda-core", "keda-scaler"]),
-    ("keda-cluster", &["keda-api", "keda-scaler"]),
+    ("keda-cluster", &["keda-api", "keda-core", "keda-scaler"]),
     ("keda-telemetry", &["keda-api"]),
     ("keda-tls", &[]),
     ("keda-metrics-service", &[]),

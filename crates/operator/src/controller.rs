@@ -10,7 +10,13 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::ScaledObject;
-use keda_core::{conditions, decide::Decision, hpa, invariants::Violation};
+use keda_core::{
+    admission::neighbours::{Autoscaler, Claim},
+    conditions,
+    decide::Decision,
+    hpa,
+    invariants::Violation,
+};
 use keda_scaler::{Environment, Registry};
 use keda_telemetry::metrics;
 use kube::{Client, ResourceExt};
@@ -250,6 +256,7 @@ impl Controller {
         object.metadata.managed_fields = None;
         let stored = Stored::take(&mut object);
         let object = Arc::new(object);
+        self.nudge(self.index.claim(&key, Some(Claim::of(&object))));
         let mut referred = authentications::referred(&object);
         if let Some(handle) = self.index.object(&key) {
             let before = Arc::clone(&handle.inbox.borrow().object);
@@ -278,6 +285,14 @@ impl Controller {
             self.authentications.mark(authentications::referred(&handle.inbox.borrow().object));
             handle.end();
         }
+        self.nudge(self.index.claim(key, None));
+    }
+
+    /// Has objects look again at what is around them.
+    fn nudge(&self, keys: Vec<ObjectKey>) {
+        for handle in keys.iter().filter_map(|key| self.index.object(key)) {
+            handle.nudge();
+        }
     }
 
     pub(crate) fn workload_applied(&self, key: WorkloadKey, replicas: i32) {
@@ -295,8 +310,12 @@ impl Controller {
     /// A change of what we wrote wakes the owner. An HPA's status changes often: what it says about its health is kept
     /// for the owner's next poll, and wakes nobody.
     pub(crate) fn autoscaler_applied(&self, mut autoscaler: HorizontalPodAutoscaler) {
-        let Some(owner) = owner(&autoscaler) else { return };
         let key = ObjectKey::of(&autoscaler);
+        let Some(owner) = owner(&autoscaler) else {
+            self.nudge(self.index.set_foreign(&key, Some(Autoscaler::of(&autoscaler))));
+            return;
+        };
+        self.nudge(self.index.set_foreign(&key, None));
         if let Some(health) = hpa::health(&autoscaler) {
             self.index.set_health(key.clone(), health);
         }
@@ -327,6 +346,7 @@ impl Controller {
     }
 
     pub(crate) fn autoscaler_removed(&self, key: &ObjectKey) {
+        self.nudge(self.index.set_foreign(key, None));
         let gone = self.index.autoscaler(key);
         self.index.remove_autoscaler(key);
         if let Some(handle) = gone.and_then(|gone| owner(&gone)).and_then(|owner| self.index.object(&owner)) {

@@ -11,6 +11,8 @@ use std::{
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::{Condition, GroupVersionKindResource};
 pub(crate) use keda_cluster::ObjectKey;
+use keda_cluster::Shelf;
+use keda_core::admission::neighbours::{Autoscaler, Claim};
 
 use crate::{
     authentications::{self, AuthenticationKey},
@@ -64,6 +66,10 @@ pub(crate) struct Index {
     health: RwLock<HashMap<ObjectKey, Condition>>,
     /// ScaledObjects whose target does not exist yet, by the workload they wait for.
     awaited: Mutex<HashMap<WorkloadKey, ObjectKey>>,
+    /// What each ScaledObject takes for itself.
+    claims: RwLock<Shelf<Claim>>,
+    /// HPAs that no ScaledObject owns.
+    foreign: RwLock<Shelf<Autoscaler>>,
 }
 
 impl Index {
@@ -99,6 +105,49 @@ impl Index {
 
     pub(crate) fn remove_object(&self, key: &ObjectKey) -> Option<Arc<ObjectHandle>> {
         write(&self.objects).remove(key)
+    }
+
+    /// Notes what an object takes for itself, or that it takes nothing any more; gives the others whom the change concerns.
+    pub(crate) fn claim(&self, key: &ObjectKey, claim: Option<Claim>) -> Vec<ObjectKey> {
+        let mut claims = write(&self.claims);
+        let before = claims.get(key).cloned();
+        if before == claim {
+            return Vec::new();
+        }
+        match &claim {
+            Some(claim) => claims.put(key, claim.clone()),
+            None => claims.remove(key),
+        }
+        let rivals = before.iter().chain(&claim).flat_map(|claim| rivals(&claims, &key.namespace, claim));
+        rivals.map(|rival| ObjectKey::new(&key.namespace, &rival.by)).collect()
+    }
+
+    /// The other objects that want the same workload, or an HPA of the same name.
+    pub(crate) fn rivals(&self, namespace: &str, own: &Claim) -> Vec<Claim> {
+        rivals(&read(&self.claims), namespace, own)
+    }
+
+    /// HPAs on the same workload that no ScaledObject owns.
+    pub(crate) fn foreign_autoscalers(&self, namespace: &str, own: &Claim) -> Vec<Autoscaler> {
+        read(&self.foreign).find(namespace, &[&own.workload.name])
+    }
+
+    /// Notes an HPA that no ScaledObject owns, or that there is none of this name; gives the objects whom that concerns.
+    pub(crate) fn set_foreign(&self, key: &ObjectKey, autoscaler: Option<Autoscaler>) -> Vec<ObjectKey> {
+        let mut foreign = write(&self.foreign);
+        let before = foreign.get(key).cloned();
+        if before == autoscaler {
+            return Vec::new();
+        }
+        match &autoscaler {
+            Some(autoscaler) => foreign.put(key, autoscaler.clone()),
+            None => foreign.remove(key),
+        }
+        drop(foreign);
+        let claims = read(&self.claims);
+        let on = before.iter().chain(&autoscaler).map(|autoscaler| autoscaler.workload.name.as_str());
+        let concerned = claims.find(&key.namespace, &on.collect::<Vec<_>>());
+        concerned.into_iter().map(|claim| ObjectKey::new(&key.namespace, &claim.by)).collect()
     }
 
     /// `spec.replicas` of a watched workload (1 where unset, as the API server defaults it).
@@ -147,6 +196,12 @@ impl Index {
         write(&self.health).remove(key);
         write(&self.autoscalers).remove(key);
     }
+}
+
+fn rivals(claims: &Shelf<Claim>, namespace: &str, own: &Claim) -> Vec<Claim> {
+    let mut rivals = claims.find(namespace, &[&own.workload.name, &own.autoscaler]);
+    rivals.retain(|claim| own.conflicts(claim));
+    rivals
 }
 
 // A writer that panicked left a whole entry or none: every map operation above is a single call.

@@ -4,6 +4,7 @@
 //! bounds, triggers, HPA. Nothing here dials a source: triggers are parsed and planned only, so a dead broker cannot
 //! keep an HPA from being created or changed. Every write is a difference; a reconcile that changes nothing is local.
 
+mod admission;
 mod authentication;
 mod autoscaler;
 mod finalize;
@@ -130,6 +131,7 @@ impl Object {
         let target = self.resolve_target().await?;
         let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(refusal::BOUNDS, error))?;
         self.check_triggers()?;
+        self.check_admission()?;
         let triggers = self.build_triggers(&target).await?;
         self.ensure_autoscaler(&target, &triggers, HpaRange::Keep).await?;
         self.announce_start(&triggers);

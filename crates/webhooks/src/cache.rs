@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 };
 use keda_api::{ScaledObject, ScaledObjectSpec};
 use keda_cluster::{
-    ObjectKey,
+    ObjectKey, Shelf,
     follow::{self, Change, follow},
 };
 use keda_core::admission::{
@@ -27,20 +27,6 @@ use kube::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-use crate::shelf::{Found, Shelf};
-
-impl Found for Claim {
-    fn words(&self) -> Vec<&str> {
-        vec![&self.workload.name, &self.autoscaler]
-    }
-}
-
-impl Found for Autoscaler {
-    fn words(&self) -> Vec<&str> {
-        vec![&self.workload.name]
-    }
-}
 
 /// The kinds whose containers are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

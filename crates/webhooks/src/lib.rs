@@ -16,7 +16,6 @@ mod review;
 mod run;
 mod scaled_object;
 mod serve;
-mod shelf;
 mod triggers;
 
 pub use judge::PATHS;

@@ -2,16 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use keda_cluster::ObjectKey;
+use keda_core::admission::neighbours::{Autoscaler, Claim};
+
+use crate::ObjectKey;
 
 /// What a value is found by besides its name.
-pub(crate) trait Found {
+pub trait Found {
     /// Its words; they need not be unique.
     fn words(&self) -> Vec<&str>;
 }
 
+impl Found for Claim {
+    fn words(&self) -> Vec<&str> {
+        vec![&self.workload.name, &self.autoscaler]
+    }
+}
+
+impl Found for Autoscaler {
+    fn words(&self) -> Vec<&str> {
+        vec![&self.workload.name]
+    }
+}
+
 /// The values. Memory follows the number of objects; a lookup costs what it finds.
-pub(crate) struct Shelf<V> {
+pub struct Shelf<V> {
     namespaces: HashMap<String, Namespace<V>>,
 }
 
@@ -33,7 +47,8 @@ impl<V> Default for Namespace<V> {
 }
 
 impl<V: Found + Clone> Shelf<V> {
-    pub(crate) fn put(&mut self, key: &ObjectKey, value: V) {
+    /// Puts a value in, in the place of the one of its name.
+    pub fn put(&mut self, key: &ObjectKey, value: V) {
         self.remove(key);
         let namespace = self.namespaces.entry(key.namespace.clone()).or_default();
         for word in value.words() {
@@ -42,7 +57,13 @@ impl<V: Found + Clone> Shelf<V> {
         namespace.values.insert(key.name.clone(), value);
     }
 
-    pub(crate) fn remove(&mut self, key: &ObjectKey) {
+    /// The value of a name.
+    pub fn get(&self, key: &ObjectKey) -> Option<&V> {
+        self.namespaces.get(&key.namespace)?.values.get(&key.name)
+    }
+
+    /// Takes a value out.
+    pub fn remove(&mut self, key: &ObjectKey) {
         let Some(namespace) = self.namespaces.get_mut(&key.namespace) else { return };
         let Some(value) = namespace.values.remove(&key.name) else { return };
         for word in value.words() {
@@ -59,7 +80,7 @@ impl<V: Found + Clone> Shelf<V> {
     }
 
     /// The values that are found by any of the words, each once, by name.
-    pub(crate) fn find(&self, namespace: &str, words: &[&str]) -> Vec<V> {
+    pub fn find(&self, namespace: &str, words: &[&str]) -> Vec<V> {
         let Some(namespace) = self.namespaces.get(namespace) else { return Vec::new() };
         let names: BTreeSet<&String> =
             words.iter().filter_map(|word| namespace.names.get(*word)).flatten().collect();
