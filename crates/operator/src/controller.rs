@@ -16,6 +16,7 @@ use keda_core::{
     decide::Decision,
     hpa,
     invariants::Violation,
+    pause::Annotations,
 };
 use keda_scaler::{Environment, Registry};
 use keda_telemetry::metrics;
@@ -256,7 +257,7 @@ impl Controller {
         object.metadata.managed_fields = None;
         let stored = Stored::take(&mut object);
         let object = Arc::new(object);
-        self.nudge(self.index.claim(&key, Some(Claim::of(&object))));
+        self.nudge(self.index.claim(&key, claim(&object)));
         let mut referred = authentications::referred(&object);
         if let Some(handle) = self.index.object(&key) {
             let before = Arc::clone(&handle.inbox.borrow().object);
@@ -426,6 +427,13 @@ impl Controller {
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+/// What an object takes for itself: nothing while it holds still, so that another can take its place.
+fn claim(object: &ScaledObject) -> Option<Claim> {
+    let annotations = Annotations::parse(object.metadata.annotations.as_ref());
+    let full = annotations.map_or_else(|error| error.annotations().full, |annotations| annotations.full);
+    (!full).then(|| Claim::of(object))
 }
 
 /// The ScaledObject that controls an HPA.
