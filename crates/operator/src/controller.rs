@@ -257,7 +257,7 @@ impl Controller {
         object.metadata.managed_fields = None;
         let stored = Stored::take(&mut object);
         let object = Arc::new(object);
-        self.nudge(self.index.claim(&key, claim(&object)));
+        self.nudge(&self.index.claim(&key, claim(&object).as_ref()));
         let mut referred = authentications::referred(&object);
         if let Some(handle) = self.index.object(&key) {
             let before = Arc::clone(&handle.inbox.borrow().object);
@@ -286,11 +286,11 @@ impl Controller {
             self.authentications.mark(authentications::referred(&handle.inbox.borrow().object));
             handle.end();
         }
-        self.nudge(self.index.claim(key, None));
+        self.nudge(&self.index.claim(key, None));
     }
 
     /// Has objects look again at what is around them.
-    fn nudge(&self, keys: Vec<ObjectKey>) {
+    fn nudge(&self, keys: &[ObjectKey]) {
         for handle in keys.iter().filter_map(|key| self.index.object(key)) {
             handle.nudge();
         }
@@ -313,10 +313,10 @@ impl Controller {
     pub(crate) fn autoscaler_applied(&self, mut autoscaler: HorizontalPodAutoscaler) {
         let key = ObjectKey::of(&autoscaler);
         let Some(owner) = owner(&autoscaler) else {
-            self.nudge(self.index.set_foreign(&key, Some(Autoscaler::of(&autoscaler))));
+            self.nudge(&self.index.set_foreign(&key, Some(&Autoscaler::of(&autoscaler))));
             return;
         };
-        self.nudge(self.index.set_foreign(&key, None));
+        self.nudge(&self.index.set_foreign(&key, None));
         if let Some(health) = hpa::health(&autoscaler) {
             self.index.set_health(key.clone(), health);
         }
@@ -347,7 +347,7 @@ impl Controller {
     }
 
     pub(crate) fn autoscaler_removed(&self, key: &ObjectKey) {
-        self.nudge(self.index.set_foreign(key, None));
+        self.nudge(&self.index.set_foreign(key, None));
         let gone = self.index.autoscaler(key);
         self.index.remove_autoscaler(key);
         if let Some(handle) = gone.and_then(|gone| owner(&gone)).and_then(|owner| self.index.object(&owner)) {

@@ -108,17 +108,17 @@ impl Index {
     }
 
     /// Notes what an object takes for itself, or that it takes nothing any more; gives the others whom the change concerns.
-    pub(crate) fn claim(&self, key: &ObjectKey, claim: Option<Claim>) -> Vec<ObjectKey> {
+    pub(crate) fn claim(&self, key: &ObjectKey, claim: Option<&Claim>) -> Vec<ObjectKey> {
         let mut claims = write(&self.claims);
         let before = claims.get(key).cloned();
-        if before == claim {
+        if before.as_ref() == claim {
             return Vec::new();
         }
-        match &claim {
+        match claim {
             Some(claim) => claims.put(key, claim.clone()),
             None => claims.remove(key),
         }
-        let rivals = before.iter().chain(&claim).flat_map(|claim| rivals(&claims, &key.namespace, claim));
+        let rivals = before.iter().chain(claim).flat_map(|claim| rivals(&claims, &key.namespace, claim));
         rivals.map(|rival| ObjectKey::new(&key.namespace, &rival.by)).collect()
     }
 
@@ -133,19 +133,19 @@ impl Index {
     }
 
     /// Notes an HPA that no ScaledObject owns, or that there is none of this name; gives the objects whom that concerns.
-    pub(crate) fn set_foreign(&self, key: &ObjectKey, autoscaler: Option<Autoscaler>) -> Vec<ObjectKey> {
+    pub(crate) fn set_foreign(&self, key: &ObjectKey, autoscaler: Option<&Autoscaler>) -> Vec<ObjectKey> {
         let mut foreign = write(&self.foreign);
         let before = foreign.get(key).cloned();
-        if before == autoscaler {
+        if before.as_ref() == autoscaler {
             return Vec::new();
         }
-        match &autoscaler {
+        match autoscaler {
             Some(autoscaler) => foreign.put(key, autoscaler.clone()),
             None => foreign.remove(key),
         }
         drop(foreign);
         let claims = read(&self.claims);
-        let on = before.iter().chain(&autoscaler).map(|autoscaler| autoscaler.workload.name.as_str());
+        let on = before.iter().chain(autoscaler).map(|autoscaler| autoscaler.workload.name.as_str());
         let concerned = claims.find(&key.namespace, &on.collect::<Vec<_>>());
         concerned.into_iter().map(|claim| ObjectKey::new(&key.namespace, &claim.by)).collect()
     }

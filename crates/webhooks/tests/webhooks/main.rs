@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 #![allow(clippy::panic, clippy::expect_used, reason = "these are tests")]
+#![allow(clippy::needless_pass_by_value, reason = "cases are written in place")]
 
 mod client;
 mod kinds;
