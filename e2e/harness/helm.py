@@ -68,6 +68,11 @@ def uninstall(state: State) -> None:
         file.write(json.dumps([began, time.time()]) + "\n")
 
 
+def revision(state: State) -> int:
+    """How often the release was installed or upgraded."""
+    return json.loads(run(state, "status", "keda", "-o", "json"))["version"]
+
+
 def pods(state: State) -> list[dict]:
     return json.loads(kubectl(state, "-n", NAMESPACE, "get", "pods", "-o", "json"))["items"]
 

@@ -16,8 +16,8 @@ from .state import Failure, State, executable, is_free
 
 BRIDGE = "keda-e2e0"
 NETWORK = "keda-e2e"
-HOST = "10.88.0.1"
-PODS = "10.88.0.0/16"
+HOST = "10.188.0.1"
+PODS = "10.188.0.0/16"
 NAME = "node1"
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 
@@ -28,7 +28,7 @@ CNI = """\
 {"cniVersion": "0.4.0", "name": "%(network)s", "plugins": [
   {"type": "bridge", "bridge": "%(bridge)s", "isGateway": true, "ipMasq": false, "hairpinMode": true,
    "ipam": {"type": "host-local", "dataDir": "%(dir)s/cni-addresses", "routes": [{"dst": "0.0.0.0/0"}],
-            "ranges": [[{"subnet": "%(pods)s", "rangeStart": "10.88.1.0"}]]}}]}
+            "ranges": [[{"subnet": "%(pods)s", "rangeStart": "10.188.1.0"}]]}}]}
 """
 
 CONTAINERD = """\
@@ -153,6 +153,8 @@ def _ctr(state: Node, *argv: str, check: bool = True) -> str:
 def start_network(state: Node) -> None:
     if _run("ip", "-o", "link", "show", BRIDGE, check=False):
         raise Failure(f"the bridge {BRIDGE} is there already: end the other cluster first (e2e/down DIR)")
+    if " kube-proxy\n" in _run("nft", "list", "tables"):
+        raise Failure("this machine has rules of a kube-proxy already: end the other cluster first (e2e/down DIR)")
     # It is remembered before it is changed: a pod's way to a Service leads through this machine.
     (state / "ip_forward").write_text(FORWARD.read_text())
     FORWARD.write_text("1\n")

@@ -12,6 +12,7 @@ import pytest
 from harness import azure, helm
 from harness.azure import CLIENT, SUBJECT, TENANT
 from harness.cluster import until
+from harness.controlplane import kubectl
 
 
 @pytest.fixture
@@ -19,9 +20,10 @@ def cloud(state):
     """KEDA as in the article, and an Azure with nothing wrong with it."""
     helm.ensure(state, *azure.VALUES, before=lambda: azure.account(state))
     pods = {pod["metadata"]["uid"] for pod in helm.pods(state)}
+    revision = helm.revision(state)
     yield azure.Azure(state)
-    # Whatever went wrong: nothing was restarted for it, and no token was ever shown.
-    assert {pod["metadata"]["uid"] for pod in helm.pods(state)} == pods
+    # Whatever went wrong: nothing was restarted for it (but by an upgrade), and no token was ever shown.
+    assert helm.revision(state) != revision or {pod["metadata"]["uid"] for pod in helm.pods(state)} == pods
     assert all(helm.restarts(pod) == 0 for pod in helm.pods(state))
     for deployment in helm.PODS:
         assert "eyJ" not in helm.logs(state, deployment), "a token is in the log"
@@ -183,6 +185,45 @@ def test_login_is_ill(space, cloud, fault):
     finally:
         cloud.set(**{name: 0 for name in fault})
     follows(space)
+
+
+# What Azure's mutating webhook puts into a labelled pod: a projected token, and where it lies.
+MOUNT = "/var/run/secrets/azure/tokens"
+INJECTED = (
+    "volumes.keda.extraVolumes[0].name=azure-identity-token",
+    f"volumes.keda.extraVolumes[0].projected.sources[0].serviceAccountToken.audience={azure.EXCHANGE}",
+    "volumes.keda.extraVolumes[0].projected.sources[0].serviceAccountToken.expirationSeconds=3600",
+    "volumes.keda.extraVolumes[0].projected.sources[0].serviceAccountToken.path=azure-identity-token",
+    "volumes.keda.extraVolumeMounts[0].name=azure-identity-token",
+    f"volumes.keda.extraVolumeMounts[0].mountPath={MOUNT}",
+    "volumes.keda.extraVolumeMounts[0].readOnly=true",
+    "env[0].name=AZURE_FEDERATED_TOKEN_FILE",
+    f"env[0].value={MOUNT}/azure-identity-token",
+)
+
+
+@pytest.mark.alone
+def test_token_from_a_file(state, space, cloud):
+    """Where Azure's webhook injected a token, that one is presented, and the API server is asked for none."""
+    def asked() -> int:
+        return (state / "log/audit.log").read_text().count("/serviceaccounts/keda-operator/token")
+
+    helm.install(state, *helm.BASE, *azure.VALUES, *INJECTED, verb="upgrade")
+    try:
+        kubectl(state, "-n", "keda", "rollout", "status", "deployment/keda-operator", "--timeout=60s")
+        until("the upgraded pods", lambda: helm.all_ready(state), 60)
+        before = asked()
+        identity = Identity(cloud).federate().grant()
+        space.workload(replicas=1)
+        space.load(50)
+        scale(space, identity.client)
+        follows(space)
+        assert {token["status"] for token in cloud.requests("token", client=identity.client)} == {200}
+        assert asked() == before
+    finally:
+        helm.install(state, *helm.BASE, *azure.VALUES, verb="upgrade")
+        kubectl(state, "-n", "keda", "rollout", "status", "deployment/keda-operator", "--timeout=60s")
+        until("the pods as they were", lambda: helm.all_ready(state), 60)
 
 
 @pytest.mark.alone

@@ -137,7 +137,7 @@ def test_another_ca(state, space, traffic):
     change(state, ca_crt=new + certificates(state)["ca.crt"])
     until("both CAs at the API server", lambda: announced(state) == old + 1, 30, instead=lambda: announced(state))
     # Until the kubelet has shown it to the pods.
-    time.sleep(30)
+    time.sleep(20)
     began = time.time()
     change(state, ca_key=(state / "pki/next-ca.key").read_bytes())
     until("another certificate at the adapter", lambda: at_the_adapter(state) != before, 120)

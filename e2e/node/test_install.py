@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from harness import azure, helm, images
 from harness.cluster import until
 from harness.controlplane import kubectl
+from harness.state import ROOT
 
 
 def operator(state):
@@ -63,6 +65,21 @@ def test_image(state):
     runnable = [name for name, member in names.items() if member.isfile() and member.mode & 0o111]
     assert [name for name in runnable if not name.startswith("/lib")] == ["/keda"]
     assert "/etc/ssl/certs/ca-certificates.crt" in names
+
+
+def test_bill_of_materials(state):
+    """What the executable is made of, each with its licence and checksum, and whose libraries lie beside it."""
+    bill = json.loads(subprocess.run([ROOT / "deploy/image/sbom", "--program", state.program], check=True,
+                                     capture_output=True, text=True).stdout)
+    assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "keda")
+    parts = {part["name"]: part for part in bill["components"]}
+    assert {"kube", "tokio", "rustls", "keda-operator", "libc6", "ca-certificates"} <= parts.keys()
+    assert "proptest" not in parts, "only tests use it"
+    for part in parts.values():
+        if part["purl"].startswith("pkg:cargo/") and not part["name"].startswith("keda"):
+            assert part["licenses"] and part["hashes"], part
+    references = {part["bom-ref"] for part in bill["components"]} | {bill["metadata"]["component"]["bom-ref"]}
+    assert all({edge["ref"], *edge["dependsOn"]} <= references for edge in bill["dependencies"])
 
 
 def test_scales_real_pods(state, space):
