@@ -44,16 +44,24 @@ impl Azure {
             Cloud::Public => "https://prometheus.monitor.azure.com",
             Cloud::UsGovernment => "https://prometheus.monitor.azure.us",
             Cloud::China => "https://prometheus.monitor.azure.cn",
-            Cloud::Private => self.resource_url.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
-                Error::config("azureManagedPrometheusResourceURL must be provided for Private cloud type")
-            })?,
+            Cloud::Private => {
+                self.resource_url.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
+                    Error::config("azureManagedPrometheusResourceURL must be provided for Private cloud type")
+                })?
+            }
             other => {
                 let name = other.as_str();
-                return Err(Error::config(format!("azure managed prometheus is not available in cloud {name}")));
+                return Err(Error::config(format!(
+                    "azure managed prometheus is not available in cloud {name}"
+                )));
             }
         };
         let resource = resource.strip_suffix(SCOPE).unwrap_or(resource).trim_end_matches('/');
-        Ok(TokenRequest { identity: context.pod_identity.clone(), scope: format!("{resource}{SCOPE}"), cloud })
+        Ok(TokenRequest {
+            identity: context.pod_identity.clone(),
+            scope: format!("{resource}{SCOPE}"),
+            cloud,
+        })
     }
 
     /// What the author of a manifest should know about the address that gets the identity's token.
@@ -63,21 +71,24 @@ impl Azure {
         let host = host(server_address);
         let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]" | "::1");
         if server_address.starts_with("http://") && !local {
-            let text = format!("serverAddress {shown} is not https: the identity's token crosses the network in clear text");
+            let text = format!(
+                "serverAddress {shown} is not https: the identity's token crosses the network in clear text"
+            );
             notices.push(Notice::advice(text));
         }
         if let Some(what) = other_address(server_address) {
             notices.push(Notice::advice(format!("serverAddress {shown} is {what}: {QUERY_ENDPOINT}")));
         } else if !local && !is_query_endpoint(host) && !matches!(self.cloud(), Ok(Cloud::Private)) {
-            let text = format!("the identity's token is sent to {host}, which is no query endpoint of an Azure Monitor workspace");
+            let text = format!(
+                "the identity's token is sent to {host}, which is no query endpoint of an Azure Monitor workspace"
+            );
             notices.push(Notice::advice(text));
         }
         notices
     }
 }
 
-const QUERY_ENDPOINT: &str =
-    "the query endpoint looks like https://NAME.REGION.prometheus.monitor.azure.com, the workspace's overview page shows it";
+const QUERY_ENDPOINT: &str = "the query endpoint looks like https://NAME.REGION.prometheus.monitor.azure.com, the workspace's overview page shows it";
 
 /// Host of a URL, without user information and port.
 fn host(url: &str) -> &str {
@@ -92,7 +103,9 @@ fn host(url: &str) -> &str {
 
 fn is_query_endpoint(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
-    ["azure.com", "azure.us", "azure.cn"].iter().any(|cloud| host.ends_with(&format!(".prometheus.monitor.{cloud}")))
+    ["azure.com", "azure.us", "azure.cn"]
+        .iter()
+        .any(|cloud| host.ends_with(&format!(".prometheus.monitor.{cloud}")))
 }
 
 /// What an address is that is no query endpoint, where it can be recognised.
@@ -104,7 +117,9 @@ fn other_address(url: &str) -> Option<&'static str> {
         Some("an address of the resource manager")
     } else if host.ends_with("portal.azure.com") {
         Some("an address of the portal")
-    } else if is_query_endpoint(&host) && url.split_once("://").is_some_and(|(_, rest)| rest.trim_end_matches('/').contains('/')) {
+    } else if is_query_endpoint(&host)
+        && url.split_once("://").is_some_and(|(_, rest)| rest.trim_end_matches('/').contains('/'))
+    {
         Some("a query endpoint with a path")
     } else {
         None
@@ -144,7 +159,8 @@ pub(super) fn refusal(response: &Response, asked: &Asked<'_>) -> Option<Error> {
         None => answer::words(&response.body),
     };
     let base = answer::refused(status, &words).message;
-    let full = detail.map_or_else(|| String::from_utf8_lossy(&response.body).into_owned(), |detail| detail.message);
+    let full =
+        detail.map_or_else(|| String::from_utf8_lossy(&response.body).into_owned(), |detail| detail.message);
     let (code, explanation) = match status {
         401 => (Code::AzureWorkspaceUnauthorized, unauthorized(asked)),
         403 => (Code::AzureWorkspaceForbidden, forbidden(&full, asked)),

@@ -33,7 +33,11 @@ fn upstream_agrees_with_every_case() {
 #[tokio::test(start_paused = true)]
 async fn the_contract_holds() {
     let pods = |count: f64| -> Arc<dyn Reader> {
-        Arc::new(Cluster { pods: vec![pod("Running", "a"); count as usize], is_anywhere: true, ..Cluster::default() })
+        Arc::new(Cluster {
+            pods: vec![pod("Running", "a"); count as usize],
+            is_anywhere: true,
+            ..Cluster::default()
+        })
     };
     let parameters = given(&[("activationValue", "5")]);
     let source = Source::Cluster { holding: pods, activation: 5.0, step: 1.0 };

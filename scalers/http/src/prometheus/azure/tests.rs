@@ -30,11 +30,8 @@ impl Broker {
     fn current(&self, request: &TokenRequest) -> Token {
         let client = request.identity.identity_id.clone().unwrap_or_else(|| "operator".to_owned());
         let text = format!("s3cret-token-{client}-{}", self.renewals.load(Ordering::SeqCst));
-        let principal = Principal {
-            client_id: client,
-            tenant_id: "tenant".into(),
-            object_id: Some("object".into()),
-        };
+        let principal =
+            Principal { client_id: client, tenant_id: "tenant".into(), object_id: Some("object".into()) };
         Token::new(Secret::new(text), principal, Instant::now() + Duration::from_secs(3600))
     }
 }
@@ -80,7 +77,8 @@ async fn sample(live: &Live) -> Result<Reading, Error> {
 }
 
 fn vector(value: f64) -> Response {
-    let body = format!(r#"{{"status":"success","data":{{"result":[{{"metric":{{}},"value":[1,"{value}"]}}]}}}}"#);
+    let body =
+        format!(r#"{{"status":"success","data":{{"result":[{{"metric":{{}},"value":[1,"{value}"]}}]}}}}"#);
     Response::new(StatusCode::OK, body)
 }
 
@@ -131,7 +129,11 @@ fn the_cloud_decides_the_scope() {
     for (extra, scope, cloud) in [
         (&[][..], "https://prometheus.monitor.azure.com/.default", Cloud::Public),
         (&[("cloud", "azurepubliccloud")], "https://prometheus.monitor.azure.com/.default", Cloud::Public),
-        (&[("cloud", "AzureUSGovernmentCloud")], "https://prometheus.monitor.azure.us/.default", Cloud::UsGovernment),
+        (
+            &[("cloud", "AzureUSGovernmentCloud")],
+            "https://prometheus.monitor.azure.us/.default",
+            Cloud::UsGovernment,
+        ),
         (&[("cloud", "AzureChinaCloud")], "https://prometheus.monitor.azure.cn/.default", Cloud::China),
         (
             &[("cloud", "Private"), ("azureManagedPrometheusResourceURL", "https://prom.airgap/.default")],
@@ -144,7 +146,8 @@ fn the_cloud_decides_the_scope() {
             Cloud::Private,
         ),
     ] {
-        let find = |name: &str| extra.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let find =
+            |name: &str| extra.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         let azure = Azure { cloud: find("cloud"), resource_url: find("azureManagedPrometheusResourceURL") };
         let request = azure.token_request(&context(None)).unwrap();
         assert_eq!((request.scope.as_str(), request.cloud), (scope, cloud));
@@ -159,7 +162,10 @@ fn the_cloud_decides_the_scope() {
     ] {
         let error = FACTORY.parse(&given(&[("cloud", cloud)]), &context(None)).unwrap_err();
         assert_eq!((error.message.as_str(), error.kind), (text, Kind::Config));
-        assert!(FACTORY.parse(&given(&[("cloud", cloud)]), &Context::default()).is_ok(), "only an identity needs it");
+        assert!(
+            FACTORY.parse(&given(&[("cloud", cloud)]), &Context::default()).is_ok(),
+            "only an identity needs it"
+        );
     }
 }
 
@@ -168,7 +174,11 @@ async fn a_refused_token_is_renewed_once_and_the_query_asked_again() {
     let workspace = |good: &'static str| {
         Scripted::answering(move |request: &http::Request| {
             let sent = request.headers["authorization"].to_str().unwrap();
-            Ok(if sent.ends_with(good) { vector(1.0) } else { Response::new(StatusCode::UNAUTHORIZED, "Unauthorized") })
+            Ok(if sent.ends_with(good) {
+                vector(1.0)
+            } else {
+                Response::new(StatusCode::UNAUTHORIZED, "Unauthorized")
+            })
         })
     };
     let source = workspace("-1");
@@ -199,7 +209,8 @@ async fn a_missing_role_says_who_what_where_and_the_line_to_run() {
                  'microsoft.monitor/accounts/data/metrics/read' over scope \
                  '/subscriptions/1/resourceGroups/shop/providers/microsoft.monitor/accounts/shop' or the scope is invalid. If access \
                  was recently granted, please refresh your credentials.";
-    let body = serde_json::json!({ "error": { "code": "AuthorizationFailed", "message": words } }).to_string();
+    let body =
+        serde_json::json!({ "error": { "code": "AuthorizationFailed", "message": words } }).to_string();
     let error = refused(403, &body, &[]).await;
     let (start, advice) = error.message.split_once("... [azure-workspace-forbidden]; client").unwrap();
     assert!(
@@ -238,13 +249,26 @@ async fn a_refusal_is_one_request() {
 
 #[tokio::test(start_paused = true)]
 async fn every_refusal_has_its_code() {
-    let bad = r#"{"status":"error","errorType":"bad_data","error":"1:3: parse error: unexpected end of input"}"#;
+    let bad =
+        r#"{"status":"error","errorType":"bad_data","error":"1:3: parse error: unexpected end of input"}"#;
     for (status, body, code, text, temporary) in [
-        (400, bad, Code::AzureWorkspaceQuery, "status: 400 response: bad_data: 1:3: parse error: unexpected end of input [", false),
+        (
+            400,
+            bad,
+            Code::AzureWorkspaceQuery,
+            "status: 400 response: bad_data: 1:3: parse error: unexpected end of input [",
+            false,
+        ),
         (422, "{}", Code::AzureWorkspaceQuery, "status: 422 response: {} [", false),
         (429, "slow down", Code::AzureWorkspaceThrottled, "status: 429 response: slow down [", true),
         (500, "", Code::AzureWorkspaceFailing, "status: 500 [", true),
-        (404, "", Code::AzureWorkspaceNotFound, "is no query endpoint of a workspace: the query endpoint looks like", false),
+        (
+            404,
+            "",
+            Code::AzureWorkspaceNotFound,
+            "is no query endpoint of a workspace: the query endpoint looks like",
+            false,
+        ),
     ] {
         let error = refused(status, body, &[]).await;
         assert!(error.message.starts_with("prometheus query api returned error. status: "), "{error}");
@@ -282,11 +306,15 @@ fn an_address_that_should_not_get_a_token_is_said() {
         parsed.notices().iter().map(|notice| notice.text.clone()).collect::<Vec<_>>()
     };
     assert!(said(&[]).is_empty() && said(&[("serverAddress", "http://localhost:9090")]).is_empty());
-    assert!(said(&[("serverAddress", "https://SHOP.westeurope.prometheus.monitor.azure.com:443/")]).is_empty());
+    assert!(
+        said(&[("serverAddress", "https://SHOP.westeurope.prometheus.monitor.azure.com:443/")]).is_empty()
+    );
     let elsewhere = said(&[("serverAddress", "https://u:p@evil.example:8443/x?token=1")]);
     assert_eq!(
         elsewhere,
-        ["the identity's token is sent to evil.example, which is no query endpoint of an Azure Monitor workspace"]
+        [
+            "the identity's token is sent to evil.example, which is no query endpoint of an Azure Monitor workspace"
+        ]
     );
     let private = [
         ("serverAddress", "http://prom.airgap"),
@@ -295,7 +323,9 @@ fn an_address_that_should_not_get_a_token_is_said() {
     ];
     assert_eq!(
         said(&private),
-        ["serverAddress http://prom.airgap is not https: the identity's token crosses the network in clear text"]
+        [
+            "serverAddress http://prom.airgap is not https: the identity's token crosses the network in clear text"
+        ]
     );
 }
 
@@ -325,7 +355,9 @@ async fn without_a_token_nothing_is_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_ca_is_told_from_a_host_that_is_away() {
-    for (cause, code) in [("invalid peer certificate: UnknownIssuer", Some(Code::AzureUnknownCa)), ("refused", None)] {
+    for (cause, code) in
+        [("invalid peer certificate: UnknownIssuer", Some(Code::AzureUnknownCa)), ("refused", None)]
+    {
         let source = Scripted::answering(move |request: &http::Request| {
             let text = format!("{}: cannot connect: {cause}", request.describe());
             Err(http::Error::new(ErrorKind::Connect, text))
