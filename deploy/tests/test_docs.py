@@ -8,7 +8,7 @@ import yaml
 from rendering import helm
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-GUIDES = [ROOT / "docs/guides/install.md", ROOT / "docs/guides/migrate-from-upstream.md"]
+GUIDES = [ROOT / "docs/guides" / name for name in ("install.md", "aks-managed-prometheus.md", "migrate-from-upstream.md")]
 SECTIONS = yaml.safe_load((helm.CHART / "values.yaml").read_text())
 # Former values, which values.yaml describes in words.
 FORMER = {"serviceAccount.create", "serviceAccount.name"}
