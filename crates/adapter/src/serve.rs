@@ -1,22 +1,11 @@
 //! From a connection to an answer: probes, who, may they, what.
 
 use std::{
-    convert::Infallible,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::StreamExt;
 use http::{HeaderValue, Method, Request, StatusCode};
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
 use keda_api::GoDuration;
 use keda_telemetry::{
     http::Checks,
@@ -39,14 +28,8 @@ use crate::{
 };
 
 const METRICS_OF_NAMESPACES: &str = "/apis/external.metrics.k8s.io/v1beta1/namespaces/";
-/// How long a client may take to send its headers, and to begin at all.
+/// How long a client may take to send its headers.
 const HEADERS: Duration = Duration::from_secs(10);
-/// The longest request line and headers together: a bearer token and a selector fit many times.
-const LONGEST_HEADERS: u32 = 64 * 1024;
-/// Pings, so that connections whose other end is gone go too.
-const PING: Duration = Duration::from_secs(60);
-/// How long open requests may take after shutdown began.
-const DRAIN: Duration = Duration::from_secs(5);
 
 /// Everything a request can need.
 pub(crate) struct App {
@@ -74,57 +57,19 @@ pub(crate) struct Limits {
 
 /// Accepts until `shutdown`; what is open then has a few seconds more.
 pub(crate) async fn accept(app: Arc<App>, incoming: Incoming, limits: Limits, shutdown: &CancellationToken) {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS)
-        .max_buf_size(LONGEST_HEADERS as usize);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.http2_max_streams)
-        .max_header_list_size(LONGEST_HEADERS)
-        .keep_alive_interval(PING);
-    let open = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(limits.connections));
-    let mut incoming = pin!(incoming);
-    while let Some(Some(connection)) = shutdown.run_until_cancelled(incoming.next()).await {
-        let Ok(connection) = connection else { continue };
-        let address = connection.peer().address;
-        let Ok(place) = room.clone().try_acquire_owned() else {
-            tracing::warn!(%address, limit = limits.connections, "too many connections are open, closed one");
-            continue;
-        };
-        let client = Arc::new(Client::new(connection.peer().clone()));
-        let app = app.clone();
-        let asked = Arc::new(AtomicBool::new(false));
-        let asks = asked.clone();
-        let service = service_fn(move |request| {
-            asks.store(true, Ordering::Relaxed);
+    let connections = keda_tls::Limits {
+        connections: limits.connections,
+        headers: HEADERS,
+        http2_max_streams: limits.http2_max_streams,
+    };
+    keda_tls::serve(incoming, connections, shutdown.cancelled(), |peer| {
+        let (app, client) = (app.clone(), Arc::new(Client::new(peer.clone())));
+        move |request| {
             let (app, client) = (app.clone(), client.clone());
-            async move { Ok::<_, Infallible>(app.answer_within(limits.request, &client, &request).await) }
-        });
-        let connection = server.serve_connection(TokioIo::new(connection), service).into_owned();
-        let connection = open.watch(connection);
-        tokio::spawn(async move {
-            let mut connection = pin!(connection);
-            // Who never asks anything is not waited for: what speaks HTTP/1 or 2 begins with a request.
-            let ended = match tokio::time::timeout(HEADERS, connection.as_mut()).await {
-                Err(_) if !asked.load(Ordering::Relaxed) => Ok(()),
-                Err(_) => connection.await,
-                Ok(ended) => ended,
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%address, error, "connection ended");
-            }
-            drop(place);
-        });
-    }
-    drop(server);
-    if tokio::time::timeout(DRAIN, open.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end in time");
-    }
+            async move { app.answer_within(limits.request, &client, &request).await }
+        }
+    })
+    .await;
 }
 
 /// What a path leads to.

@@ -14,6 +14,7 @@ mod identity;
 mod incoming;
 pub mod make;
 pub mod policy;
+mod serve;
 
 pub use acceptor::{Acceptor, ClientAuth, Protocols};
 pub use certificate::Certificate;
@@ -23,6 +24,7 @@ pub use identity::{Identity, Roots};
 pub use incoming::{Connection, Incoming, Peer};
 pub use make::{Bundle, generate};
 pub use policy::Policy;
+pub use serve::{Limits, serve};
 
 use std::path::PathBuf;
 

@@ -1,26 +1,15 @@
 //! From a connection to an answer: limits, routes, the body.
 
 use std::{
-    convert::Infallible,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use futures::StreamExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
 use keda_api::GoDuration;
-use keda_tls::Incoming;
+use keda_tls::{Incoming, Limits};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -31,17 +20,9 @@ use crate::{
     scaled_object::Checker,
 };
 
-/// How long a client may take for its first request's headers.
-const FIRST: Duration = Duration::from_secs(10);
 /// How long a connection may rest between requests. API servers close theirs after 90 seconds of rest: whoever closes first must not
 /// be the one that is about to be asked, or a request is lost.
 const REST: Duration = Duration::from_secs(180);
-/// The longest request line and headers together.
-const LONGEST_HEADERS: u32 = 64 * 1024;
-/// Pings, so that connections whose other end is gone go too.
-const PING: Duration = Duration::from_secs(60);
-/// How long open requests may take after shutdown began.
-const DRAIN: Duration = Duration::from_secs(5);
 /// What is left of the API server's patience for the way back.
 const WAY_BACK: Duration = Duration::from_millis(500);
 
@@ -63,52 +44,15 @@ pub(crate) async fn accept(
     options: &Options,
     shutdown: &CancellationToken,
 ) {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(REST).max_buf_size(LONGEST_HEADERS as usize);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(250)
-        .max_header_list_size(LONGEST_HEADERS)
-        .keep_alive_interval(PING);
-    let open = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(options.max_connections));
-    let mut incoming = pin!(incoming);
-    while let Some(Some(connection)) = shutdown.run_until_cancelled(incoming.next()).await {
-        let Ok(connection) = connection else { continue };
-        let address = connection.peer().address;
-        let Ok(place) = room.clone().try_acquire_owned() else {
-            tracing::warn!(%address, limit = options.max_connections, "too many connections are open, closed one");
-            continue;
-        };
+    let limits = Limits { connections: options.max_connections, headers: REST, http2_max_streams: 250 };
+    keda_tls::serve(incoming, limits, shutdown.cancelled(), |_| {
         let app = app.clone();
-        let asked = Arc::new(AtomicBool::new(false));
-        let asks = asked.clone();
-        let service = service_fn(move |request| {
-            asks.store(true, Ordering::Relaxed);
+        move |request| {
             let app = app.clone();
-            async move { Ok::<_, Infallible>(app.answer(request).await) }
-        });
-        let connection = server.serve_connection(TokioIo::new(connection), service).into_owned();
-        let connection = open.watch(connection);
-        tokio::spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = match tokio::time::timeout(FIRST, connection.as_mut()).await {
-                // Who never asks anything is not waited for.
-                Err(_) if !asked.load(Ordering::Relaxed) => Ok(()),
-                Err(_) => connection.await,
-                Ok(ended) => ended,
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%address, error, "connection ended");
-            }
-            drop(place);
-        });
-    }
-    drop(server);
-    if tokio::time::timeout(DRAIN, open.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end in time");
-    }
+            async move { app.answer(request).await }
+        }
+    })
+    .await;
 }
 
 impl App {
