@@ -108,6 +108,8 @@ async fn watch(
     let mut ticks = tokio::time::interval(Duration::from_millis(200));
     loop {
         tokio::select! {
+            // In this order: whoever is asked to end closes its channel, and that is no failure.
+            biased;
             () = end.cancelled() => return Ok(false),
             () = &mut deadline => {
                 printer.say(&format!("the cycle was not seen in full: {}", story.missing()));

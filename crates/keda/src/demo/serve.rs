@@ -54,6 +54,8 @@ pub(super) async fn run(
     let mut ticks = tokio::time::interval(SAMPLING);
     loop {
         tokio::select! {
+            // In this order: whoever is asked to end closes its channel, and that is no failure.
+            biased;
             () = end.cancelled() => return Ok(()),
             _ = ticks.tick() => sample(&stage),
             line = stage.next() => {
