@@ -5,11 +5,11 @@
 //! is asked by every trigger: thousands of them cost about one exchange an hour for each identity.
 //!
 //! ```text
-//! broker.rs   who waits, when it is renewed, what a failure means for the next try
+//! broker.rs   what tells tokens apart, on the broker that all clouds share (../broker.rs)
 //! acquire.rs  one way to a token: who is asked, as whom, with what
 //! subject.rs  the federated token: from the file or from the API server, and what it says about itself
 //! exchange.rs the one call to the login host, and its answer
-//! problem.rs  what went wrong, as a kind with a code, a text and what to do
+//! problem.rs  the login host's refusals, each with a code, a text and what to do
 //! walk.rs     the same way step by step, for `keda doctor`
 //! ```
 

@@ -12,10 +12,12 @@
 //! carries a value.
 
 pub mod azure;
+mod broker;
 mod env;
 mod error;
 mod file;
 mod identity;
+mod problem;
 mod resolve;
 mod tracked;
 

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use keda_scaler::identity::{Owner, ServiceAccount, TokenRequest, azure};
+use keda_scaler::identity::{Owner, ServiceAccount, Token, TokenRequest, azure};
 use keda_scaler::{Code, Error, Kind};
 
-use super::broker::{Key, Shared, Subject};
-use super::exchange::{Exchange, Issued};
-use super::problem::{Class, Problem};
+use super::broker::{Key, Login, Subject};
+use super::exchange::Exchange;
 use super::subject::{self, Assertion};
+use crate::broker::Issued;
+use crate::problem::{Class, Problem};
 
 /// Where Azure's webhook, and we, find the ids of a ServiceAccount's identity.
 const CLIENT_ID: &str = "azure.workload.identity/client-id";
 const TENANT_ID: &str = "azure.workload.identity/tenant-id";
 
-impl Shared {
+impl Login {
     /// The key of a request.
     pub(super) fn key(&self, request: &TokenRequest) -> Result<Key, Error> {
         let identity = &request.identity;
@@ -61,7 +62,8 @@ impl Shared {
         Ok(authority.to_owned())
     }
 
-    pub(super) async fn acquire(&self, key: &Key) -> Result<Issued, Problem> {
+    /// One exchange.
+    pub(super) async fn exchange(&self, key: &Key) -> Result<Issued<Token>, Problem> {
         let account = self.account(key);
         let (client, tenant) = self.ids(key, account).await?;
         let assertion = self.assertion(key, account).await?;

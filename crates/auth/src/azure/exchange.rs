@@ -13,8 +13,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::problem::{self, Class, Problem};
+use super::problem;
 use super::subject::{Assertion, Claims};
+use crate::broker::Issued;
+use crate::problem::{Class, Problem};
 
 /// Longest quotation of the login host's words.
 const QUOTED: usize = 300;
@@ -43,15 +45,6 @@ pub(super) struct Presented<'a> {
     pub(super) claims: &'a Claims,
 }
 
-/// An access token as it was issued.
-pub(super) struct Issued {
-    pub(super) token: Token,
-    /// How long it is valid.
-    pub(super) lifetime: Duration,
-    /// When the login host wishes it to be renewed.
-    pub(super) refresh_in: Option<Duration>,
-}
-
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
@@ -77,7 +70,7 @@ impl Exchange<'_> {
         assertion: &Assertion,
         transport: &dyn Transport,
         now: Timestamp,
-    ) -> Result<Issued, Problem> {
+    ) -> Result<Issued<Token>, Problem> {
         let Self { authority, tenant, client, scope, timeout } = self;
         let mut request = Request::post_form(
             format!("{authority}/{tenant}/oauth2/v2.0/token"),
@@ -101,7 +94,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn granted(&self, response: &Response, asked: Instant, host: &str) -> Result<Issued, Problem> {
+    fn granted(&self, response: &Response, asked: Instant, host: &str) -> Result<Issued<Token>, Problem> {
         let unreadable = |why: &str| {
             let text = format!("the login host {host} answered without a token: {why}");
             Problem::new(Kind::Auth, Code::AzureLoginRefused, Class::Temporary { wait: None }, text, "")
@@ -120,7 +113,7 @@ impl Exchange<'_> {
             object_id: Claims::of(&granted.access_token).and_then(|claims| claims.object_id),
         };
         let token = Token::new(Secret::new(granted.access_token), principal, asked + lifetime);
-        Ok(Issued { token, lifetime, refresh_in: granted.refresh_in.as_ref().and_then(seconds) })
+        Ok(Issued { grant: token, lifetime, refresh_in: granted.refresh_in.as_ref().and_then(seconds) })
     }
 }
 

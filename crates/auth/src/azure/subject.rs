@@ -12,7 +12,7 @@ use keda_scaler::kube::Reader;
 use keda_scaler::{Code, Kind, Secret};
 use serde::Deserialize;
 
-use super::problem::{Class, Problem};
+use crate::problem::{Class, Problem};
 
 /// A file larger than this holds no token.
 const LARGEST: u64 = 64 * 1024;
