@@ -9,6 +9,7 @@ mod crds;
 mod docs;
 mod errors;
 mod grpc;
+mod observability;
 mod schemas;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ const GENERATORS: &[(&str, Generator)] = &[
     ("docs", docs::render),
     ("errors", errors::render),
     ("grpc", grpc::files),
+    ("observability", observability::render),
     ("schemas", schemas::render),
 ];
 

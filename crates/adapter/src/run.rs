@@ -6,7 +6,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use keda_telemetry::{http::Checks, metrics};
+use keda_telemetry::{
+    http::Checks,
+    metrics::{self, table},
+};
 use keda_tls::{
     Acceptor, ClientAuth, Connector, Files, Folder, Incoming, Protocols,
     make::{KeyKind, generate},
@@ -234,19 +237,15 @@ fn show_certificates(metrics: &metrics::Adapter, serving: &Folder, to_operator: 
     let folders = [("operator", to_operator.clone()), ("serving", serving.clone())];
     metrics.registry().on_scrape(move |scrape| {
         let statuses: Vec<_> = folders.iter().map(|(name, folder)| (*name, folder.status())).collect();
-        scrape.gauges(
-            "keda_adapter_certificate_not_after_timestamp_seconds",
-            "End of the validity of the certificate in use, in seconds since 1970.",
-            "certificate",
+        scrape.values(
+            &table::ADAPTER_CERTIFICATE_END,
             statuses.iter().filter_map(|(name, status)| {
                 let end = status.not_after?.duration_since(UNIX_EPOCH).ok()?;
                 Some((*name, end.as_secs_f64()))
             }),
         );
-        scrape.gauges(
-            "keda_adapter_certificate_stuck",
-            "Whether the newest content of the certificate's files cannot be used (1), or not (0).",
-            "certificate",
+        scrape.values(
+            &table::ADAPTER_CERTIFICATE_STUCK,
             statuses.iter().map(|(name, status)| (*name, f64::from(status.error.is_some()))),
         );
     });

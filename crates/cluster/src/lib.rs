@@ -4,6 +4,7 @@
 pub mod events;
 pub mod follow;
 mod key;
+pub mod reasons;
 mod requests;
 mod shelf;
 

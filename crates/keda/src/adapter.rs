@@ -131,9 +131,9 @@ pub(crate) fn run(flags: Flags) -> Result<ExitCode> {
 async fn serve(flags: Flags) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
     tracing::info!(logger = "setup", "{}", flags.msg);
-    let client = flags.api.client().await?;
-    kubernetes::greet(&client, "metrics server").await?;
     let registry = metrics::Registry::new().with_process();
+    let client = flags.api.counted_client(&registry).await?;
+    kubernetes::greet(&client, "metrics server").await?;
     let metrics = metrics::Adapter::new(&registry);
     metrics.build_info(env!("CARGO_PKG_VERSION"), "", env!("CARGO_PKG_RUST_VERSION"));
     if flags.port != 0 {

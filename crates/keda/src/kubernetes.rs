@@ -7,12 +7,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use keda_telemetry::metrics::Registry;
 use kube::{
     Client, Config,
     client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use tower::limit::RateLimitLayer;
+use tower::{layer::layer_fn, limit::RateLimitLayer};
+
+use crate::requests::Requests;
 
 /// Flags about the API server.
 #[derive(Debug, clap::Args)]
@@ -34,6 +37,11 @@ pub(crate) struct ApiFlags {
 impl ApiFlags {
     /// A client for the cluster that the flags, the environment or the pod name.
     pub(crate) async fn client(&self) -> Result<Client> {
+        self.counted_client(&Registry::new()).await
+    }
+
+    /// The same; its requests are counted in the registry.
+    pub(crate) async fn counted_client(&self, registry: &Registry) -> Result<Client> {
         let config = match &self.kubeconfig {
             Some(path) => {
                 let kubeconfig = Kubeconfig::read_from(path)
@@ -42,11 +50,13 @@ impl ApiFlags {
             }
             None => Config::infer().await.context("find out which cluster to use")?,
         };
-        self.connect(config)
+        self.connect(config, registry)
     }
 
-    fn connect(&self, config: Config) -> Result<Client> {
+    fn connect(&self, config: Config, registry: &Registry) -> Result<Client> {
+        let requests = Requests::new(registry, &config.cluster_url);
         let builder = ClientBuilder::try_from(config).context("set up the client of the API server")?;
+        let builder = builder.with_layer(&layer_fn(move |inner| requests.around(inner)));
         let Some(qps) = self.kube_api_qps.filter(|qps| *qps > 0.0) else { return Ok(builder.build()) };
         let burst = self.kube_api_burst.unwrap_or(30).max(1);
         #[expect(clippy::cast_precision_loss, reason = "a burst is far below 2^52")]

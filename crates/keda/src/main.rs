@@ -11,6 +11,7 @@ mod kubernetes;
 mod logging;
 mod operator;
 mod probes;
+mod requests;
 mod schema;
 mod shutdown;
 mod webhooks;

@@ -8,7 +8,7 @@ use keda_operator::{
     ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, Reader, Rotation,
 };
 use keda_scaler::{Clock, Environment, http};
-use keda_telemetry::metrics;
+use keda_telemetry::metrics::{self, table};
 use keda_tls::make::KeyKind;
 
 use crate::{
@@ -149,15 +149,14 @@ async fn serve(flags: Flags) -> Result<()> {
     let options = flags.options()?;
     let shutdown = shutdown::on_signal()?;
     flags.inert.announce();
-    let client = flags.api.client().await?;
-    kubernetes::greet(&client, "manager").await?;
-
     let series = metrics::Registry::new().with_process();
+    let client = flags.api.counted_client(&series).await?;
+    kubernetes::greet(&client, "manager").await?;
     let metrics = Arc::new(metrics::Operator::new(&series, flags.enable_high_cardinality_metrics_labels));
     metrics.build_info(env!("CARGO_PKG_VERSION"), "", env!("CARGO_PKG_RUST_VERSION"));
     let health = Arc::new(Health::default());
     if flags.enable_prometheus_metrics {
-        probes::serve_metrics(&flags.metrics_bind_address, series, &shutdown).await?;
+        probes::serve_metrics(&flags.metrics_bind_address, series.clone(), &shutdown).await?;
     }
     probes::serve_health(&flags.health_probe_bind_address, Arc::clone(&health), &shutdown).await?;
     let settings = flags.http_settings()?;
@@ -165,8 +164,11 @@ async fn serve(flags: Flags) -> Result<()> {
     identity.timeout = Some(settings.timeout);
     let http = Arc::new(http::Coalescing::new(http::Client::new(settings)));
     let kube = Arc::new(Reader::new(client.clone()));
+    let tokens = azure::Broker::new(identity, http.clone(), kube.clone(), Clock::system());
+    let tokens = Arc::new(tokens);
+    show_tokens(&series, Arc::clone(&tokens));
     let environment = Environment {
-        tokens: Arc::new(azure::Broker::new(identity, http.clone(), kube.clone(), Clock::system())),
+        tokens,
         http,
         clock: Clock::system(),
         kube,
@@ -181,6 +183,16 @@ async fn serve(flags: Flags) -> Result<()> {
     };
     keda_operator::run(options, dependencies, health, shutdown).await?;
     Ok(())
+}
+
+/// The token broker's counts, read at each scrape.
+#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^52")]
+fn show_tokens(series: &metrics::Registry, azure: Arc<azure::Broker>) {
+    series.on_scrape(move |scrape| {
+        let counts = azure.counters();
+        scrape.values(&table::TOKENS, [("azure", counts.given as f64)]);
+        scrape.values(&table::TOKEN_REQUESTS, [("azure", counts.asked as f64)]);
+    });
 }
 
 impl Flags {

@@ -62,9 +62,9 @@ async fn serve(flags: Flags) -> Result<()> {
             "this flag is accepted but its feature is not supported yet"
         );
     }
-    let client = flags.api.client().await?;
-    kubernetes::greet(&client, "admission webhooks").await?;
     let registry = metrics::Registry::new().with_process();
+    let client = flags.api.counted_client(&registry).await?;
+    kubernetes::greet(&client, "admission webhooks").await?;
     let metrics = metrics::Webhooks::new(&registry);
     metrics.build_info(env!("CARGO_PKG_VERSION"), "", env!("CARGO_PKG_RUST_VERSION"));
     probes::serve_metrics(&flags.metrics_bind_address, registry, &shutdown).await?;

@@ -78,6 +78,7 @@ pub struct Controller {
     registry: Arc<Registry>,
     environment: Environment,
     metrics: Arc<metrics::Operator>,
+    reconciled: metrics::Reconciles,
     decisions: Option<mpsc::UnboundedSender<Decided>>,
     cluster: Cluster,
     index: Index,
@@ -118,6 +119,7 @@ impl Controller {
         let (recorder, writer) = Recorder::new(client.clone(), environment.clock, "keda-operator");
         Arc::new(Controller {
             reconciles: Semaphore::new(options.max_reconciles.max(1)),
+            reconciled: metrics.reconciles("scaledobject", options.max_reconciles.max(1)),
             options,
             scope,
             registry,
@@ -178,6 +180,11 @@ impl Controller {
 
     pub(crate) fn metrics(&self) -> &metrics::Operator {
         &self.metrics
+    }
+
+    /// Counts reconciles of ScaledObjects.
+    pub(crate) fn reconciled(&self) -> &metrics::Reconciles {
+        &self.reconciled
     }
 
     pub(crate) fn cluster(&self) -> &Cluster {
@@ -246,7 +253,28 @@ impl Controller {
         if before.is_some() {
             self.metrics.forget_triggers(&handle.key.namespace, &handle.key.name);
         }
+        if let Some(triggers) = &triggers {
+            self.show_triggers(handle, triggers);
+        }
         handle.set_triggers(triggers);
+    }
+
+    /// The series that are there before anything was sampled: errors at zero, and what the HPA reads by itself, which is
+    /// always active. Under a formula no trigger is.
+    fn show_triggers(&self, handle: &ObjectHandle, triggers: &TriggerSet) {
+        let ObjectKey { namespace, name } = &handle.key;
+        self.metrics.object_succeeded(namespace, name);
+        if triggers.modifiers.is_some() {
+            return;
+        }
+        for slot in triggers.slots.iter().filter(|slot| !slot.parsed.is_sampled()) {
+            let (scaler, index) = (slot.parsed.label(), slot.parsed.context().index);
+            for spec in slot.parsed.specs() {
+                let metric = spec.name();
+                let trigger = metrics::Trigger { namespace, metric, object: name, scaler, index, job: false };
+                self.metrics.active(&trigger, true);
+            }
+        }
     }
 
     // What the watches report.

@@ -33,13 +33,16 @@ impl Telemetry for Instrument {
                 }
                 self.metrics.trigger_succeeded(&trigger);
             }
-            Err(_) => self.metrics.trigger_failed(&trigger),
+            Err(error) => {
+                self.metrics.trigger_failed(&trigger);
+                let code = error.code.map_or("", keda_scaler::Code::as_str);
+                self.metrics.trigger_failed_by(&trigger, error.kind.as_str(), code);
+            }
         }
     }
 
     fn empty_response(&self, subject: &Subject, ignored: bool) {
-        let kind = subject.object_kind.to_lowercase();
-        self.metrics.empty_response(&trigger(subject), &subject.trigger_name, &kind, ignored);
+        self.metrics.empty_response(&trigger(subject), &subject.trigger_name, ignored);
     }
 
     fn http_request(&self, subject: &Subject, status: Option<u16>, latency: Duration) {

@@ -179,7 +179,13 @@ impl Object {
                 }
             };
         }
-        match self.reconcile().await {
+        let reconciling = self.controller.reconciled().begin();
+        let end = self.reconcile().await;
+        match end {
+            End::Good => reconciling.succeeded(),
+            End::Bad | End::Unlucky => reconciling.failed(),
+        }
+        match end {
             End::Good => {
                 self.failures = 0;
                 self.retry_at = None;

@@ -10,13 +10,16 @@ mod family;
 mod grpc;
 mod operator;
 mod process;
+mod reconciles;
+pub mod table;
 mod text;
 mod webhooks;
 
 pub use adapter::Adapter;
-pub use family::{Counter, CounterSeries, Gauge, GaugeSeries, Histogram, HistogramSeries};
+pub use family::{Counter, CounterSeries, Gauge, GaugeSeries, Histogram, HistogramSeries, Sample};
 pub use grpc::{Call, Grpc, Kind, Method, code_name};
 pub use operator::{HttpRequest, Operator, Trigger};
+pub use reconciles::{Reconciles, Reconciling};
 pub use text::{CONTENT_TYPE, Scrape};
 pub use webhooks::{InFlight, Webhooks};
 
@@ -26,6 +29,7 @@ use std::{
 };
 
 use family::Family;
+use table::Definition;
 
 /// Families by name, and functions that are asked at each scrape. Cheap to clone; clones share everything.
 #[derive(Clone, Default)]
@@ -48,29 +52,28 @@ impl Registry {
     }
 
     /// A family of values that go up and down. The first declaration of a name stays; a second one is the same family.
-    pub fn gauge(&self, name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Gauge {
-        Gauge(self.family(Family::gauge(name, help, labels)))
+    pub fn gauge(&self, definition: &'static Definition) -> Gauge {
+        debug_assert_eq!(definition.type_name(), "gauge", "{}", definition.name);
+        Gauge(self.family(definition))
     }
 
     /// A family of values that only go up.
-    pub fn counter(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: &'static [&'static str],
-    ) -> Counter {
-        Counter(self.family(Family::counter(name, help, labels)))
+    pub fn counter(&self, definition: &'static Definition) -> Counter {
+        debug_assert_eq!(definition.type_name(), "counter", "{}", definition.name);
+        Counter(self.family(definition))
     }
 
-    /// A family of distributions. `buckets`: upper bounds, rising, without infinity.
-    pub fn histogram(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: &'static [&'static str],
-        buckets: &'static [f64],
-    ) -> Histogram {
-        Histogram(self.family(Family::histogram(name, help, labels, buckets)))
+    /// A family of distributions.
+    pub fn histogram(&self, definition: &'static Definition) -> Histogram {
+        debug_assert_eq!(definition.type_name(), "histogram", "{}", definition.name);
+        Histogram(self.family(definition))
+    }
+
+    /// What OpenTelemetry pushes: families that have instruments, with their series as they are now.
+    pub fn pushed(&self) -> Vec<(&'static Definition, Vec<Sample>)> {
+        let families = self.inner.families.read().unwrap_or_else(PoisonError::into_inner);
+        let pushed = families.values().filter(|family| !family.definition.instruments.is_empty());
+        pushed.map(|family| (family.definition, family.samples())).collect()
     }
 
     /// Has `collect` write families of its own at each scrape, after the registry's.
@@ -96,9 +99,9 @@ impl Registry {
         scrape.finish()
     }
 
-    fn family(&self, family: Family) -> Arc<Family> {
+    fn family(&self, definition: &'static Definition) -> Arc<Family> {
         let mut families = self.inner.families.write().unwrap_or_else(PoisonError::into_inner);
-        families.entry(family.name).or_insert_with(|| Arc::new(family)).clone()
+        families.entry(definition.name).or_insert_with(|| Arc::new(Family::new(definition))).clone()
     }
 }
 

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::UNIX_EPOCH};
 
 use keda_cluster::events::Recorder;
 use keda_scaler::{Clock, Registry};
-use keda_telemetry::{http::Checks, metrics};
+use keda_telemetry::{
+    http::Checks,
+    metrics::{self, table},
+};
 use keda_tls::{Acceptor, ClientAuth, Files, Folder, Incoming, Protocols};
 use kube::Client;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
@@ -163,33 +166,13 @@ fn show_certificate(metrics: &metrics::Webhooks, serving: &Folder) {
     let serving = serving.clone();
     metrics.registry().on_scrape(move |scrape| {
         let status = serving.status();
-        // Upstream's names, of controller-runtime's watcher of certificates.
         #[expect(clippy::cast_precision_loss, reason = "nobody changes certificates that often")]
-        for (name, help, count) in [
-            (
-                "certwatcher_read_certificate_total",
-                "Total number of certificate reads.",
-                status.generation + status.failures,
-            ),
-            (
-                "certwatcher_read_certificate_errors_total",
-                "Total number of certificate read errors.",
-                status.failures,
-            ),
-        ] {
-            scrape.counter(name, help, count as f64);
-        }
+        let (reads, failures) = ((status.generation + status.failures) as f64, status.failures as f64);
+        scrape.value(&table::CERTIFICATE_READS, reads);
+        scrape.value(&table::CERTIFICATE_READ_ERRORS, failures);
         if let Some(end) = status.not_after.and_then(|end| end.duration_since(UNIX_EPOCH).ok()) {
-            scrape.gauge(
-                "keda_webhooks_certificate_not_after_timestamp_seconds",
-                "End of the validity of the certificate in use, in seconds since 1970.",
-                end.as_secs_f64(),
-            );
+            scrape.value(&table::WEBHOOK_CERTIFICATE_END, end.as_secs_f64());
         }
-        scrape.gauge(
-            "keda_webhooks_certificate_stuck",
-            "Whether the newest content of the certificate's files cannot be used (1), or not (0).",
-            f64::from(status.error.is_some()),
-        );
+        scrape.value(&table::WEBHOOK_CERTIFICATE_STUCK, f64::from(status.error.is_some()));
     });
 }

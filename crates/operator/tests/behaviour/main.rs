@@ -8,6 +8,7 @@ mod harness;
 mod authentications;
 mod azure;
 mod chaos;
+mod dashboard;
 mod events;
 mod isolation;
 mod lease;

@@ -119,6 +119,12 @@ impl History {
         &self.writes
     }
 
+    /// The reasons of all events.
+    pub(crate) fn reasons(&self) -> Vec<String> {
+        let reason = |(_, event): &(Duration, &Value)| event["reason"].as_str().map(str::to_owned);
+        self.events().iter().filter_map(reason).collect()
+    }
+
     /// The newest version of every event, with the time at which it was first seen.
     pub(crate) fn events(&self) -> Vec<(Duration, &Value)> {
         let of_event = |(path, versions): (&String, &'_ Vec<Version>)| {

@@ -278,6 +278,10 @@ impl World {
         self.stop_operator(false).await;
         self.collect_writes();
         self.end.cancel();
+        for reason in self.seen(|history| history.reasons()) {
+            let listed = keda_cluster::reasons::REASONS.iter().any(|known| known.word == reason);
+            assert!(listed, "{reason} is not in the list of events (crates/cluster/src/reasons.rs)");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::metrics::table::Definition;
 
 /// Status line and body.
 async fn get(address: SocketAddr, path: &str) -> (u16, String) {
@@ -21,7 +22,8 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
 #[tokio::test]
 async fn pages_and_probes() {
     let registry = Registry::new();
-    registry.counter("a_total", "A.", &[]).inc(&[]);
+    static A: Definition = Definition::counter("a_total", &[], "A.");
+    registry.counter(&A).inc(&[]);
     let works = Arc::new(AtomicBool::new(false));
     let check = works.clone();
     let ready = Checks::new().with("operator", move || {

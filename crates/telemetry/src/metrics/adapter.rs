@@ -1,12 +1,6 @@
 //! The adapter's metrics: upstream's gRPC client families, and what upstream cannot say: how old its answers are.
 
-use super::{
-    Counter, CounterSeries, Gauge, GaugeSeries, Grpc, Histogram, HistogramSeries, Registry, operator,
-};
-
-const SERIES: &[&str] = &["namespace", "metric", "scaledObject"];
-const REQUEST_BUCKETS: &[f64] =
-    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+use super::{Counter, CounterSeries, Gauge, GaugeSeries, Grpc, HistogramSeries, Registry, operator, table};
 
 /// The adapter's families. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -26,42 +20,15 @@ impl Adapter {
     /// Declares the families.
     pub fn new(registry: &Registry) -> Self {
         let r = registry;
-        let requests = r.counter(
-            "keda_adapter_requests_total",
-            "Requests for metrics, by the status of the answer.",
-            &["code"],
-        );
-        let duration: Histogram = r.histogram(
-            "keda_adapter_request_duration_seconds",
-            "Time from a request for a metric to its answer.",
-            &[],
-            REQUEST_BUCKETS,
-        );
-        let connected = r.gauge(
-            "keda_adapter_operator_connected",
-            "Whether the operator's metrics service can be reached (1), or not (0).",
-            &[],
-        );
+        let requests = r.counter(&table::ADAPTER_REQUESTS);
         Self {
-            age: r.gauge(
-                "keda_adapter_answer_age_seconds",
-                "Age of the last sample that was answered because the operator was away. Absent while answers are fresh.",
-                SERIES,
-            ),
-            stale: r.counter(
-                "keda_adapter_stale_answers_total",
-                "Answers from the last good sample because the operator was away.",
-                &["namespace"],
-            ),
+            age: r.gauge(&table::ADAPTER_AGE),
+            stale: r.counter(&table::ADAPTER_STALE),
             ok: requests.series(&["200"]),
             requests,
-            duration: duration.series(&[]),
-            connected: connected.series(&[]),
-            reviews: r.counter(
-                "keda_adapter_reviews_total",
-                "TokenReviews and SubjectAccessReviews sent to the API server, by outcome (allowed, denied, error).",
-                &["review", "outcome"],
-            ),
+            duration: r.histogram(&table::ADAPTER_SECONDS).series(&[]),
+            connected: r.gauge(&table::ADAPTER_CONNECTED).series(&[]),
+            reviews: r.counter(&table::ADAPTER_REVIEWS),
             grpc: Grpc::client(r),
             registry: r.clone(),
         }

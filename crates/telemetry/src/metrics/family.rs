@@ -11,20 +11,13 @@ use std::{
     },
 };
 
-use super::text::{Scrape, labels, number};
-
-#[derive(Clone, Copy, Debug)]
-enum Type {
-    Gauge,
-    Counter,
-    Histogram(&'static [f64]),
-}
+use super::{
+    table::{Definition, Kind},
+    text::{Scrape, labels, number},
+};
 
 pub(crate) struct Family {
-    pub(crate) name: &'static str,
-    help: &'static str,
-    labels: &'static [&'static str],
-    kind: Type,
+    pub(crate) definition: &'static Definition,
     /// By label text, so that printing is a walk.
     series: RwLock<BTreeMap<String, Series>>,
 }
@@ -34,6 +27,17 @@ struct Series {
     /// Values of the labels, for removal.
     values: Box<[Box<str>]>,
     cells: Arc<Cells>,
+}
+
+/// One series as it was at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Values of the labels, in the order of the definition.
+    pub values: Box<[Box<str>]>,
+    /// The number; of a histogram, the sum.
+    pub value: f64,
+    /// Of a histogram: how many fell into each bucket, and beyond the last.
+    pub counts: Box<[u64]>,
 }
 
 /// A number, or a histogram.
@@ -64,36 +68,20 @@ impl Float {
 }
 
 impl Family {
-    fn new(name: &'static str, help: &'static str, labels: &'static [&'static str], kind: Type) -> Self {
-        Self { name, help, labels, kind, series: RwLock::default() }
-    }
-
-    pub(crate) fn gauge(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
-        Self::new(name, help, labels, Type::Gauge)
-    }
-
-    pub(crate) fn counter(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
-        Self::new(name, help, labels, Type::Counter)
-    }
-
-    pub(crate) fn histogram(
-        name: &'static str,
-        help: &'static str,
-        labels: &'static [&'static str],
-        buckets: &'static [f64],
-    ) -> Self {
-        Self::new(name, help, labels, Type::Histogram(buckets))
+    pub(crate) fn new(definition: &'static Definition) -> Self {
+        Self { definition, series: RwLock::default() }
     }
 
     /// The series with these label values, added at zero when it is not there.
     fn series(&self, values: &[&str]) -> Arc<Cells> {
-        debug_assert_eq!(values.len(), self.labels.len(), "labels of {}", self.name);
-        let key = labels(self.labels, values);
+        let definition = self.definition;
+        debug_assert_eq!(values.len(), definition.labels.len(), "labels of {}", definition.name);
+        let key = labels(definition.labels, values);
         if let Some(found) = self.series.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return found.cells.clone();
         }
         let new = || {
-            let buckets = if let Type::Histogram(bounds) = self.kind { bounds.len() + 1 } else { 0 };
+            let buckets = if let Kind::Histogram(bounds) = definition.kind { bounds.len() + 1 } else { 0 };
             let cells = Cells {
                 value: Float(AtomicU64::new(0)),
                 counts: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
@@ -108,7 +96,7 @@ impl Family {
     fn remove(&self, pairs: &[(&str, &str)]) {
         let at: Option<Vec<_>> = pairs
             .iter()
-            .map(|(label, value)| self.labels.iter().position(|l| l == label).map(|i| (i, *value)))
+            .map(|(label, value)| self.definition.labels.iter().position(|l| l == label).map(|i| (i, *value)))
             .collect();
         // A label that the family does not have matches nothing.
         let Some(at) = at else { return };
@@ -121,22 +109,29 @@ impl Family {
         if series.is_empty() {
             return;
         }
-        let kind = match self.kind {
-            Type::Gauge => "gauge",
-            Type::Counter => "counter",
-            Type::Histogram(_) => "histogram",
-        };
-        scrape.head(self.name, self.help, kind);
+        let name = self.definition.name;
+        scrape.head(self.definition);
         for (labels, one) in &*series {
-            match self.kind {
-                Type::Gauge | Type::Counter => scrape.sample(self.name, labels, one.cells.value.get()),
-                Type::Histogram(bounds) => self.render_histogram(scrape, labels, &one.cells, bounds),
+            match self.definition.kind {
+                Kind::Gauge | Kind::Counter => scrape.sample(name, labels, one.cells.value.get()),
+                Kind::Histogram(bounds) => self.render_histogram(scrape, labels, &one.cells, bounds),
             }
         }
     }
 
+    /// Every series as it is now.
+    pub(crate) fn samples(&self) -> Vec<Sample> {
+        let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        let sample = |one: &Series| Sample {
+            values: one.values.clone(),
+            value: one.cells.value.get(),
+            counts: one.cells.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
+        };
+        series.values().map(sample).collect()
+    }
+
     fn render_histogram(&self, scrape: &mut Scrape, labels: &str, cells: &Cells, bounds: &[f64]) {
-        let name = format!("{}_bucket", self.name);
+        let name = format!("{}_bucket", self.definition.name);
         let comma = if labels.is_empty() { "" } else { "," };
         let mut total = 0;
         for (i, count) in cells.counts.iter().enumerate() {
@@ -146,8 +141,8 @@ impl Family {
             text.push('"');
             scrape.sample(&name, &text, total as f64);
         }
-        scrape.sample(&format!("{}_sum", self.name), labels, cells.value.get());
-        scrape.sample(&format!("{}_count", self.name), labels, total as f64);
+        scrape.sample(&format!("{}_sum", self.definition.name), labels, cells.value.get());
+        scrape.sample(&format!("{}_count", self.definition.name), labels, total as f64);
     }
 }
 
@@ -247,7 +242,7 @@ pub struct HistogramSeries {
 impl Histogram {
     /// One series, empty when it is new.
     pub fn series(&self, labels: &[&str]) -> HistogramSeries {
-        let bounds = if let Type::Histogram(bounds) = self.0.kind { bounds } else { &[] };
+        let bounds = if let Kind::Histogram(bounds) = self.0.definition.kind { bounds } else { &[] };
         HistogramSeries { cells: self.0.series(labels), bounds }
     }
 
@@ -273,7 +268,7 @@ macro_rules! debug_by_name {
     ($($name:ident),+) => {$(
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{}({})", stringify!($name), self.0.name)
+                write!(f, "{}({})", stringify!($name), self.0.definition.name)
             }
         }
     )+};

@@ -2,11 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Counter, CounterSeries, Histogram, HistogramSeries, Registry};
-
-const BUCKETS: &[f64] = &[0.001, 0.01, 0.1, 0.3, 0.6, 1.0, 3.0, 6.0, 9.0, 20.0, 30.0, 60.0, 90.0, 120.0];
-const METHOD: &[&str] = &["grpc_type", "grpc_service", "grpc_method"];
-const METHOD_AND_CODE: &[&str] = &["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
+use super::{Counter, CounterSeries, Histogram, HistogramSeries, Registry, table};
 
 /// Who calls whom with how many messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,64 +36,22 @@ impl Grpc {
     /// `keda_internal_metricsservice_grpc_server_*`.
     pub fn server(registry: &Registry) -> Self {
         Self {
-            started: registry.counter(
-                "keda_internal_metricsservice_grpc_server_started_total",
-                "Total number of RPCs started on the server.",
-                METHOD,
-            ),
-            handled: registry.counter(
-                "keda_internal_metricsservice_grpc_server_handled_total",
-                "Total number of RPCs completed on the server, regardless of success or failure.",
-                METHOD_AND_CODE,
-            ),
-            received: registry.counter(
-                "keda_internal_metricsservice_grpc_server_msg_received_total",
-                "Total number of RPC stream messages received on the server.",
-                METHOD,
-            ),
-            sent: registry.counter(
-                "keda_internal_metricsservice_grpc_server_msg_sent_total",
-                "Total number of gRPC stream messages sent by the server.",
-                METHOD,
-            ),
-            seconds: registry.histogram(
-                "keda_internal_metricsservice_grpc_server_handling_seconds",
-                "Response latency (seconds) of gRPC that had been application-level handled by the server.",
-                METHOD,
-                BUCKETS,
-            ),
+            started: registry.counter(&table::SERVER_STARTED),
+            handled: registry.counter(&table::SERVER_HANDLED),
+            received: registry.counter(&table::SERVER_RECEIVED),
+            sent: registry.counter(&table::SERVER_SENT),
+            seconds: registry.histogram(&table::SERVER_SECONDS),
         }
     }
 
     /// `keda_internal_metricsservice_grpc_client_*`.
     pub fn client(registry: &Registry) -> Self {
         Self {
-            started: registry.counter(
-                "keda_internal_metricsservice_grpc_client_started_total",
-                "Total number of RPCs started on the client.",
-                METHOD,
-            ),
-            handled: registry.counter(
-                "keda_internal_metricsservice_grpc_client_handled_total",
-                "Total number of RPCs completed by the client, regardless of success or failure.",
-                METHOD_AND_CODE,
-            ),
-            received: registry.counter(
-                "keda_internal_metricsservice_grpc_client_msg_received_total",
-                "Total number of RPC stream messages received by the client.",
-                METHOD,
-            ),
-            sent: registry.counter(
-                "keda_internal_metricsservice_grpc_client_msg_sent_total",
-                "Total number of gRPC stream messages sent by the client.",
-                METHOD,
-            ),
-            seconds: registry.histogram(
-                "keda_internal_metricsservice_grpc_client_handling_seconds",
-                "Response latency (seconds) of the gRPC until it is finished by the application.",
-                METHOD,
-                BUCKETS,
-            ),
+            started: registry.counter(&table::CLIENT_STARTED),
+            handled: registry.counter(&table::CLIENT_HANDLED),
+            received: registry.counter(&table::CLIENT_RECEIVED),
+            sent: registry.counter(&table::CLIENT_SENT),
+            seconds: registry.histogram(&table::CLIENT_SECONDS),
         }
     }
 

@@ -1,17 +1,11 @@
-//! The operator's metrics: upstream's names, types and labels (`pkg/metricscollector/prommetrics.go`), for what exists so far.
+//! The operator's metrics: what it has to tell, as the families of [`table`].
 //!
-//! One difference: every series of an object goes when the object goes ([`Operator::forget_object`]).
+//! One difference to upstream: every series of an object goes when the object goes ([`Operator::forget_object`],
+//! [`Operator::forget_job`], [`Operator::forget_cloud_event_source`]).
 
 use std::time::Duration;
 
-use super::{Counter, Gauge, Grpc, Histogram, Registry};
-
-const TRIGGER: &[&str] = &["namespace", "metric", "scaledObject", "scaler", "triggerIndex", "type"];
-const OBJECT: &[&str] = &["namespace", "scaledObject"];
-const HTTP_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-const HTTP_SHORT: &[&str] = &["scaler", "status_code"];
-const HTTP_LONG: &[&str] =
-    &["namespace", "scaled_resource", "scaler", "trigger_name", "metric_name", "status_code"];
+use super::{Counter, Gauge, Grpc, Histogram, Registry, reconciles::Reconciles, table};
 
 /// One metric of one trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +24,14 @@ pub struct Trigger<'a> {
     pub job: bool,
 }
 
+/// The label `type` of objects.
+const SCALED_OBJECT: &str = "scaledobject";
+const SCALED_JOB: &str = "scaledjob";
+
 impl Trigger<'_> {
     fn with<T>(&self, labels: impl FnOnce(&[&str]) -> T) -> T {
         let index = self.index.to_string();
-        let kind = if self.job { "scaledjob" } else { "scaledobject" };
+        let kind = if self.job { SCALED_JOB } else { SCALED_OBJECT };
         labels(&[self.namespace, self.metric, self.object, self.scaler, &index, kind])
     }
 }
@@ -63,12 +61,16 @@ pub struct Operator {
     value: Gauge,
     latency: Gauge,
     errors: Counter,
+    errors_by_code: Counter,
     empty: Counter,
     object_errors: Counter,
     paused: Gauge,
+    job_errors: Counter,
     triggers: Gauge,
     resources: Gauge,
     loop_latency: Gauge,
+    cloud_events: Counter,
+    cloud_events_queued: Gauge,
     http_requests: Counter,
     http_duration: Histogram,
     http_high_cardinality: bool,
@@ -80,70 +82,27 @@ impl Operator {
     /// Declares the families. `http_high_cardinality`: the flag `--enable-high-cardinality-metrics-labels`.
     pub fn new(registry: &Registry, http_high_cardinality: bool) -> Self {
         let r = registry;
+        let http_duration =
+            if http_high_cardinality { &table::HTTP_DURATION_LONG } else { &table::HTTP_DURATION };
         Self {
-            active: r.gauge("keda_scaler_active", "Indicates whether a scaler is active (1), or not (0).", TRIGGER),
-            value: r.gauge(
-                "keda_scaler_metrics_value",
-                "The current value for each scaler's metric that would be used by the HPA in computing the target average.",
-                TRIGGER,
-            ),
-            latency: r.gauge(
-                "keda_scaler_metrics_latency_seconds",
-                "The latency of retrieving current metric from each scaler, in seconds.",
-                TRIGGER,
-            ),
-            errors: r.counter(
-                "keda_scaler_detail_errors_total",
-                "The total number of errors encountered for each scaler.",
-                TRIGGER,
-            ),
-            empty: r.counter(
-                "keda_scaler_empty_upstream_responses_total",
-                "The number of empty answers of a source, with and without ignoreNullValues.",
-                &["namespace", "scaledResource", "triggerName", "metricName", "resourceType", "ignoreNullValues"],
-            ),
-            object_errors: r.counter(
-                "keda_scaled_object_errors_total",
-                "The number of errors that occurred for each ScaledObject.",
-                OBJECT,
-            ),
-            paused: r.gauge(
-                "keda_scaled_object_paused",
-                "Indicates whether a ScaledObject is paused (1), or not (0).",
-                OBJECT,
-            ),
-            triggers: r.gauge(
-                "keda_trigger_registered_total",
-                "Total number of triggers per trigger type.",
-                &["type"],
-            ),
-            resources: r.gauge(
-                "keda_resource_registered_total",
-                "Total number of KEDA custom resources per namespace for each type.",
-                &["type", "namespace"],
-            ),
-            loop_latency: r.gauge(
-                "keda_internal_scale_loop_latency_seconds",
-                "Deviation between the expected and the actual time of a poll, in seconds.",
-                &["namespace", "type", "resource"],
-            ),
-            http_requests: r.counter(
-                "keda_scaler_http_requests_total",
-                "The number of HTTP requests that scalers made, by status.",
-                HTTP_LONG,
-            ),
-            http_duration: r.histogram(
-                "keda_scaler_http_request_duration_seconds",
-                "The duration of HTTP requests that scalers made.",
-                if http_high_cardinality { HTTP_LONG } else { HTTP_SHORT },
-                HTTP_BUCKETS,
-            ),
+            active: r.gauge(&table::SCALER_ACTIVE),
+            value: r.gauge(&table::SCALER_VALUE),
+            latency: r.gauge(&table::SCALER_LATENCY),
+            errors: r.counter(&table::SCALER_ERRORS),
+            errors_by_code: r.counter(&table::SCALER_ERRORS_BY_CODE),
+            empty: r.counter(&table::EMPTY_RESPONSES),
+            object_errors: r.counter(&table::OBJECT_ERRORS),
+            paused: r.gauge(&table::OBJECT_PAUSED),
+            job_errors: r.counter(&table::JOB_ERRORS),
+            triggers: r.gauge(&table::TRIGGERS),
+            resources: r.gauge(&table::RESOURCES),
+            loop_latency: r.gauge(&table::LOOP_LATENCY),
+            cloud_events: r.counter(&table::CLOUD_EVENTS),
+            cloud_events_queued: r.gauge(&table::CLOUD_EVENTS_QUEUED),
+            http_requests: r.counter(&table::HTTP_REQUESTS),
+            http_duration: r.histogram(http_duration),
             http_high_cardinality,
-            leader: r.gauge(
-                "leader_election_master_status",
-                "Whether this process is the leader (1), or not (0), of the lease.",
-                &["name"],
-            ),
+            leader: r.gauge(&table::LEADER),
             grpc: Grpc::server(r),
             registry: r.clone(),
         }
@@ -189,14 +148,17 @@ impl Operator {
         trigger.with(|labels| self.errors.series(labels));
     }
 
-    /// An empty answer. `resource_type`: `scaledobject` or `scaledjob`.
-    pub fn empty_response(
-        &self,
-        trigger: &Trigger<'_>,
-        trigger_name: &str,
-        resource_type: &str,
-        ignored: bool,
-    ) {
+    /// Of what kind the failure was, and its code in the catalogue of errors, or an empty text.
+    pub fn trigger_failed_by(&self, trigger: &Trigger<'_>, kind: &str, code: &str) {
+        trigger.with(|labels| {
+            let [namespace, _, object, scaler, index, of] = labels else { return };
+            self.errors_by_code.inc(&[namespace, object, scaler, index, of, kind, code]);
+        });
+    }
+
+    /// An empty answer. `trigger_name`: the name that the user gave it, or empty.
+    pub fn empty_response(&self, trigger: &Trigger<'_>, trigger_name: &str, ignored: bool) {
+        let resource_type = kind_name(trigger.job);
         self.empty.inc(&[
             trigger.namespace,
             trigger.object,
@@ -215,6 +177,16 @@ impl Operator {
     /// The object met none: its count of errors is shown, at zero when there were none.
     pub fn object_succeeded(&self, namespace: &str, name: &str) {
         self.object_errors.series(&[namespace, name]);
+    }
+
+    /// A ScaledJob met an error.
+    pub fn job_failed(&self, namespace: &str, name: &str) {
+        self.job_errors.inc(&[namespace, name]);
+    }
+
+    /// A ScaledJob met none: its count of errors is shown, at zero when there were none.
+    pub fn job_succeeded(&self, namespace: &str, name: &str) {
+        self.job_errors.series(&[namespace, name]);
     }
 
     /// Whether the object is paused.
@@ -239,6 +211,33 @@ impl Operator {
         self.loop_latency.set(&[namespace, kind, name], late.as_secs_f64());
     }
 
+    /// A CloudEvent was sent to the sink of a CloudEventSource (`emitted`), or given up.
+    pub fn cloud_event(&self, namespace: &str, source: &str, sink: &str, emitted: bool) {
+        self.cloud_events.inc(&[namespace, source, sink, if emitted { "emitted" } else { "failed" }]);
+    }
+
+    /// How many CloudEvents wait in the queues of a namespace's sources; empty for those of the cluster.
+    pub fn cloud_events_queued(&self, namespace: &str, waiting: usize) {
+        // Queues are bounded far below 2^52.
+        self.cloud_events_queued.set(&[namespace], waiting as f64);
+    }
+
+    /// Drops every series of a CloudEventSource.
+    pub fn forget_cloud_event_source(&self, namespace: &str, source: &str) {
+        self.cloud_events.remove(&[("namespace", namespace), ("cloudeventsource", source)]);
+    }
+
+    /// Drops the count of waiting events: the namespace has no source any more.
+    pub fn forget_cloud_event_queue(&self, namespace: &str) {
+        self.cloud_events_queued.remove(&[("namespace", namespace)]);
+    }
+
+    /// The reconciles of one controller, by controller-runtime's name of it: the kind in lower case. `at_once`: how many may run
+    /// at the same time.
+    pub fn reconciles(&self, controller: &'static str, at_once: usize) -> Reconciles {
+        Reconciles::new(&self.registry, controller, at_once)
+    }
+
     /// A request to a source has ended.
     pub fn http_request(&self, request: &HttpRequest<'_>, duration: Duration) {
         let status = request.status.map_or_else(|| "error".to_owned(), |status| status.to_string());
@@ -261,36 +260,57 @@ impl Operator {
         self.leader.set(&[lease], f64::from(leads));
     }
 
-    /// Drops the series of the object's triggers: they may have other names, numbers and types from here on.
+    /// Drops the series of a ScaledObject's triggers: they may have other names, numbers and types from here on.
     pub fn forget_triggers(&self, namespace: &str, name: &str) {
-        let pairs = [("namespace", namespace), ("scaledObject", name)];
+        self.forget_triggers_of(namespace, name, false);
+    }
+
+    /// The same of a ScaledJob.
+    pub fn forget_job_triggers(&self, namespace: &str, name: &str) {
+        self.forget_triggers_of(namespace, name, true);
+    }
+
+    fn forget_triggers_of(&self, namespace: &str, name: &str, job: bool) {
+        let kind = if job { SCALED_JOB } else { SCALED_OBJECT };
+        let pairs = [("namespace", namespace), ("scaledObject", name), ("type", kind)];
         for gauge in [&self.active, &self.value, &self.latency] {
             gauge.remove(&pairs);
         }
         self.errors.remove(&pairs);
-        self.empty.remove(&[("namespace", namespace), ("scaledResource", name)]);
+        self.errors_by_code.remove(&pairs);
+        let kind = ("resourceType", kind_name(job));
+        self.empty.remove(&[("namespace", namespace), ("scaledResource", name), kind]);
+        // These two do not say which kind it is: an object of the other kind and the same name begins again at zero.
         let pairs = [("namespace", namespace), ("scaled_resource", name)];
         self.http_requests.remove(&pairs);
         // Without the flag it has neither label, and nothing matches.
         self.http_duration.remove(&pairs);
     }
 
-    /// Drops every series of the object.
+    /// Drops every series of a ScaledObject.
     pub fn forget_object(&self, namespace: &str, name: &str) {
         self.forget_triggers(namespace, name);
         let pairs = [("namespace", namespace), ("scaledObject", name)];
         self.object_errors.remove(&pairs);
         self.paused.remove(&pairs);
-        self.loop_latency.remove(&[("namespace", namespace), ("resource", name)]);
+        self.loop_latency.remove(&[("namespace", namespace), ("type", SCALED_OBJECT), ("resource", name)]);
+    }
+
+    /// Drops every series of a ScaledJob.
+    pub fn forget_job(&self, namespace: &str, name: &str) {
+        self.forget_job_triggers(namespace, name);
+        self.job_errors.remove(&[("namespace", namespace), ("scaledJob", name)]);
+        self.loop_latency.remove(&[("namespace", namespace), ("type", SCALED_JOB), ("resource", name)]);
     }
 }
 
+/// The kind of an object as manifests spell it.
+fn kind_name(job: bool) -> &'static str {
+    if job { "ScaledJob" } else { "ScaledObject" }
+}
+
 pub(super) fn build_info(registry: &Registry, version: &str, git_commit: &str, rust_version: &str) {
-    let info = registry.gauge(
-        "keda_build_info",
-        "Info metric, with static information about KEDA build like: version, git commit and Golang runtime info.",
-        &["version", "git_commit", "goversion", "goos", "goarch"],
-    );
+    let info = registry.gauge(&table::BUILD_INFO);
     let arch = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

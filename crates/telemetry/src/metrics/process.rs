@@ -2,38 +2,33 @@
 
 use std::fs;
 
-use super::Scrape;
+use super::{Scrape, table};
 
 /// Ticks a second in /proc, the same on every Linux that we run on.
 const TICKS: f64 = 100.0;
 
 pub(crate) fn collect(scrape: &mut Scrape) {
     if let Some(stat) = fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(Stat::parse) {
-        let name = "process_cpu_seconds_total";
-        scrape.counter(name, "Total user and system CPU time spent in seconds.", stat.cpu);
+        scrape.value(&table::CPU, stat.cpu);
         if let Some(boot) = boot_time() {
-            let name = "process_start_time_seconds";
-            scrape.gauge(name, "Start time of the process since unix epoch in seconds.", boot + stat.start);
+            scrape.value(&table::STARTED, boot + stat.start);
         }
     }
     if let Ok(status) = fs::read_to_string("/proc/self/status") {
-        for (key, name, help) in [
-            ("VmRSS:", "process_resident_memory_bytes", "Resident memory size in bytes."),
-            ("VmSize:", "process_virtual_memory_bytes", "Virtual memory size in bytes."),
-        ] {
+        for (key, definition) in [("VmRSS:", &table::RESIDENT), ("VmSize:", &table::VIRTUAL)] {
             if let Some(kilobytes) = number_after(&status, key) {
-                scrape.gauge(name, help, kilobytes * 1024.0);
+                scrape.value(definition, kilobytes * 1024.0);
             }
         }
     }
     if let Ok(files) = fs::read_dir("/proc/self/fd") {
-        scrape.gauge("process_open_fds", "Number of open file descriptors.", files.count() as f64);
+        scrape.value(&table::FILES, files.count() as f64);
     }
     if let Some(limit) = fs::read_to_string("/proc/self/limits")
         .ok()
         .and_then(|limits| number_after(&limits, "Max open files"))
     {
-        scrape.gauge("process_max_fds", "Maximum number of open file descriptors.", limit);
+        scrape.value(&table::MOST_FILES, limit);
     }
 }
 

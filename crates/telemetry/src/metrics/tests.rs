@@ -1,6 +1,12 @@
 use std::time::Duration;
 
-use super::*;
+use super::{table::Definition, *};
+
+static GAUGE: Definition = Definition::gauge("b_gauge", &["k", "l"], "A \\ and\na break.");
+static COUNTER: Definition = Definition::counter("a_total", &[], "Counts.");
+static HISTOGRAM: Definition = Definition::histogram("c_seconds", &["m"], &[0.1, 1.0], "Lasts.");
+static NEVER: Definition = Definition::gauge("never_set", &["k"], "Nothing.");
+static LAST: Definition = Definition::gauge("z", &["of"], "Last.");
 
 fn trigger<'a>(object: &'a str, index: usize) -> Trigger<'a> {
     Trigger { namespace: "ns", metric: "s0-x", object, scaler: "prometheusScaler", index, job: false }
@@ -9,18 +15,18 @@ fn trigger<'a>(object: &'a str, index: usize) -> Trigger<'a> {
 #[test]
 fn classic_text_in_a_stable_order() {
     let registry = Registry::new();
-    let gauge = registry.gauge("b_gauge", "A \\ and\na break.", &["k", "l"]);
+    let gauge = registry.gauge(&GAUGE);
     gauge.set(&["2", "x"], f64::NAN);
     gauge.set(&["1", "quote \" back \\ line \n"], 0.25);
-    let counter = registry.counter("a_total", "Counts.", &[]);
+    let counter = registry.counter(&COUNTER);
     counter.inc(&[]);
     counter.inc(&[]);
-    let histogram = registry.histogram("c_seconds", "Lasts.", &["m"], &[0.1, 1.0]);
+    let histogram = registry.histogram(&HISTOGRAM);
     for seconds in [0.1, 0.5, 7.0] {
         histogram.observe(&["get"], seconds);
     }
-    registry.gauge("never_set", "Nothing.", &["k"]);
-    registry.on_scrape(|scrape| scrape.gauges("z", "Last.", "of", [("one", 1.0)]));
+    registry.gauge(&NEVER);
+    registry.on_scrape(|scrape| scrape.values(&LAST, [("one", 1.0)]));
     let expected = r#"# HELP a_total Counts.
 # TYPE a_total counter
 a_total 2
@@ -53,7 +59,8 @@ fn series_of_a_deleted_object_are_gone_6321_6617() {
             metrics.value(&trigger, 3.0);
             metrics.latency(&trigger, Duration::from_millis(5));
             metrics.trigger_failed(&trigger);
-            metrics.empty_response(&trigger, "", "scaledobject", true);
+            metrics.empty_response(&trigger, "", true);
+            metrics.trigger_failed_by(&trigger, "auth", "azure-wrong-client");
         }
         let request = HttpRequest {
             namespace: "ns",
@@ -78,6 +85,94 @@ fn series_of_a_deleted_object_are_gone_6321_6617() {
         r#"keda_scaled_object_errors_total{namespace="ns",scaledObject="stays"} 0"#,
     ] {
         assert!(page.contains(line), "{page}");
+    }
+}
+
+#[test]
+fn series_of_a_deleted_job_are_gone_and_those_of_its_namesake_stay_6321_6617() {
+    let registry = Registry::new();
+    let metrics = Operator::new(&registry, true);
+    for job in [true, false] {
+        let trigger = Trigger { job, ..trigger("same", 0) };
+        metrics.active(&trigger, true);
+        metrics.trigger_failed(&trigger);
+        metrics.trigger_failed_by(&trigger, "timeout", "");
+        metrics.empty_response(&trigger, "", false);
+    }
+    metrics.job_failed("ns", "same");
+    metrics.job_succeeded("ns", "other");
+    metrics.loop_latency("ns", "scaledjob", "same", Duration::ZERO);
+    metrics.loop_latency("ns", "scaledobject", "same", Duration::ZERO);
+    metrics.object_failed("ns", "same");
+    let page = registry.render();
+    for line in [
+        r#"keda_scaled_job_errors_total{namespace="ns",scaledJob="same"} 1"#,
+        r#"keda_scaled_job_errors_total{namespace="ns",scaledJob="other"} 0"#,
+        r#"keda_scaler_active{namespace="ns",metric="s0-x",scaledObject="same",scaler="prometheusScaler",triggerIndex="0",type="scaledjob"} 1"#,
+        r#"keda_scaler_empty_upstream_responses_total{namespace="ns",scaledResource="same",triggerName="",metricName="s0-x",resourceType="ScaledJob",ignoreNullValues="false"} 1"#,
+        r#"keda_scaler_errors_by_code_total{namespace="ns",scaledObject="same",scaler="prometheusScaler",triggerIndex="0",type="scaledjob",kind="timeout",code=""} 1"#,
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    metrics.forget_job("ns", "same");
+    let page = registry.render();
+    assert!(!page.contains("scaledjob") && !page.contains("ScaledJob"), "{page}");
+    assert_eq!(page.matches("\"same\"").count(), 6, "{page}");
+    metrics.forget_object("ns", "same");
+    assert!(!registry.render().contains("same"));
+}
+
+#[test]
+fn cloud_events_are_counted_by_source_and_queues_by_namespace() {
+    let registry = Registry::new();
+    let metrics = Operator::new(&registry, false);
+    metrics.cloud_event("ns", "audit", "http", true);
+    metrics.cloud_event("ns", "audit", "http", false);
+    metrics.cloud_event("ns", "other", "http", true);
+    metrics.cloud_events_queued("ns", 3);
+    let page = registry.render();
+    for line in [
+        r#"keda_cloudeventsource_events_emitted_total{namespace="ns",cloudeventsource="audit",eventsink="http",state="emitted"} 1"#,
+        r#"keda_cloudeventsource_events_emitted_total{namespace="ns",cloudeventsource="audit",eventsink="http",state="failed"} 1"#,
+        r#"keda_cloudeventsource_events_queued{namespace="ns"} 3"#,
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    metrics.forget_cloud_event_source("ns", "audit");
+    metrics.forget_cloud_event_queue("ns");
+    let page = registry.render();
+    assert!(!page.contains("audit") && !page.contains("queued") && page.contains("other"), "{page}");
+}
+
+#[test]
+fn reconciles_by_outcome() {
+    let registry = Registry::new();
+    let reconciles = Operator::new(&registry, false).reconciles("scaledobject", 64);
+    reconciles.begin().succeeded();
+    reconciles.begin().failed();
+    let given_up = reconciles.begin();
+    let of = r#"{controller="scaledobject"}"#;
+    assert!(registry.render().contains(&format!("controller_runtime_active_workers{of} 1")));
+    drop(given_up);
+    std::thread::spawn(move || {
+        let _panics = reconciles.begin();
+        std::panic::panic_any(());
+    })
+    .join()
+    .unwrap_err();
+    let page = registry.render();
+    for line in [
+        format!("controller_runtime_active_workers{of} 0"),
+        format!("controller_runtime_max_concurrent_reconciles{of} 64"),
+        format!("controller_runtime_reconcile_errors_total{of} 1"),
+        format!("controller_runtime_reconcile_panics_total{of} 1"),
+        format!("controller_runtime_reconcile_time_seconds_count{of} 4"),
+        r#"controller_runtime_reconcile_total{controller="scaledobject",result="success"} 1"#.to_owned(),
+        r#"controller_runtime_reconcile_total{controller="scaledobject",result="error"} 1"#.to_owned(),
+        r#"controller_runtime_reconcile_total{controller="scaledobject",result="requeue_after"} 0"#
+            .to_owned(),
+    ] {
+        assert!(page.contains(&line), "{line}\n{page}");
     }
 }
 

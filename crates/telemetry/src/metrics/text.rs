@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::table::Definition;
+
 /// Content type of [`super::Registry::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -12,36 +14,26 @@ pub struct Scrape {
 }
 
 impl Scrape {
-    /// A gauge family of one series without labels.
-    pub fn gauge(&mut self, name: &str, help: &str, value: f64) {
-        self.head(name, help, "gauge");
-        self.sample(name, "", value);
+    /// A family of one series without labels.
+    pub fn value(&mut self, definition: &Definition, value: f64) {
+        self.head(definition);
+        self.sample(definition.name, "", value);
     }
 
-    /// A gauge family of one label. Nothing is written when there are no series.
-    pub fn gauges<'a>(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &str,
-        series: impl IntoIterator<Item = (&'a str, f64)>,
-    ) {
+    /// A family of one label. Nothing is written when there are no series.
+    pub fn values<'a>(&mut self, definition: &Definition, series: impl IntoIterator<Item = (&'a str, f64)>) {
         let mut series = series.into_iter().peekable();
         if series.peek().is_some() {
-            self.head(name, help, "gauge");
+            self.head(definition);
         }
         for (of, value) in series {
-            self.sample(name, &labels(&[label], &[of]), value);
+            self.sample(definition.name, &labels(definition.labels, &[of]), value);
         }
     }
 
-    /// A counter family of one series without labels.
-    pub fn counter(&mut self, name: &str, help: &str, value: f64) {
-        self.head(name, help, "counter");
-        self.sample(name, "", value);
-    }
-
-    pub(crate) fn head(&mut self, name: &str, help: &str, kind: &str) {
+    pub(crate) fn head(&mut self, definition: &Definition) {
+        let Definition { name, help, .. } = definition;
+        let kind = definition.type_name();
         // Writing to a String cannot fail, here and below.
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         let _ = writeln!(self.page, "# HELP {name} {help}\n# TYPE {name} {kind}");

@@ -1,9 +1,6 @@
 //! The webhooks' metrics: upstream's two families, controller-runtime's of webhooks, and lookups that failed.
 
-use super::{Counter, CounterSeries, Gauge, Histogram, Registry, operator};
-
-const BUCKETS: &[f64] =
-    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+use super::{Counter, CounterSeries, Gauge, Histogram, Registry, operator, table};
 
 /// The webhooks' families. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,39 +19,12 @@ impl Webhooks {
     pub fn new(registry: &Registry) -> Self {
         let r = registry;
         Self {
-            validations: r.counter(
-                "keda_webhook_scaled_object_validations_total",
-                "Total number of scaled object validations",
-                &["namespace", "action"],
-            ),
-            errors: r.counter(
-                "keda_webhook_scaled_object_validation_errors_total",
-                "Total number of scaled object validating errors",
-                &["namespace", "action", "reason"],
-            ),
-            requests: r.counter(
-                "controller_runtime_webhook_requests_total",
-                "Total number of admission requests by HTTP status code.",
-                &["webhook", "code"],
-            ),
-            latency: r.histogram(
-                "controller_runtime_webhook_latency_seconds",
-                "Histogram of the latency of processing admission requests",
-                &["webhook"],
-                BUCKETS,
-            ),
-            in_flight: r.gauge(
-                "controller_runtime_webhook_requests_in_flight",
-                "Current number of admission requests being served.",
-                &["webhook"],
-            ),
-            lookups: r
-                .counter(
-                    "keda_webhook_lookup_failures_total",
-                    "Objects that were refused because the API server could not be asked about others.",
-                    &[],
-                )
-                .series(&[]),
+            validations: r.counter(&table::VALIDATIONS),
+            errors: r.counter(&table::VALIDATION_ERRORS),
+            requests: r.counter(&table::WEBHOOK_REQUESTS),
+            latency: r.histogram(&table::WEBHOOK_SECONDS),
+            in_flight: r.gauge(&table::WEBHOOK_IN_FLIGHT),
+            lookups: r.counter(&table::WEBHOOK_LOOKUPS).series(&[]),
             registry: r.clone(),
         }
     }
