@@ -52,10 +52,10 @@ TRIGGERS = {
         {"type": "prometheus", "authenticationRef": {"name": "nobody"},
          "metadata": {"serverAddress": "http://localhost:1", "query": "up", "threshold": "1"}},
         ["TriggerAuthentication", "nobody", "not found"]),
-    "a source of secrets that is not supported yet": (
+    "a source of secrets that is not complete": (
         {"type": "prometheus", "authenticationRef": {"name": "vault"},
          "metadata": {"serverAddress": "http://localhost:1", "query": "up", "threshold": "1"}},
-        ["hashiCorpVault", "not supported yet"]),
+        ["hashiCorpVault", "could not get Vault token", "vault-incomplete"]),
     "a key that the secret does not have": (
         {"type": "prometheus", "authenticationRef": {"name": "keyless"},
          "metadata": {"serverAddress": "http://localhost:1", "query": "up", "threshold": "1", "authModes": "bearer"}},

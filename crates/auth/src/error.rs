@@ -69,6 +69,26 @@ pub enum Error {
         path: String,
     },
 
+    /// A secret store is not reached from this process, which is not the operator.
+    #[error("{field} of {origin} is asked by the operator only")]
+    ElsewhereStore {
+        /// The object that names it.
+        origin: ReadKey,
+        /// The field, such as `hashiCorpVault`.
+        field: &'static str,
+    },
+
+    /// A secret store did not give what was asked for.
+    #[error("{field} of {origin}: {cause}")]
+    Store {
+        /// The object that names it.
+        origin: ReadKey,
+        /// The field, such as `hashiCorpVault`.
+        field: &'static str,
+        /// What is wrong and what to do, with a code.
+        cause: keda_scaler::Error,
+    },
+
     /// A ClusterTriggerAuthentication reads Secrets or ConfigMaps, and nobody said in which namespace.
     #[error(
         "{0} reads from the cluster object namespace, which is not known: set KEDA_CLUSTER_OBJECT_NAMESPACE"
@@ -163,8 +183,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether trying again can succeed although nobody changes anything, because the API server was away.
+    /// Whether trying again can succeed although nobody changes anything, because the API server or a secret store was
+    /// away.
     pub fn temporary(&self) -> bool {
-        matches!(self, Self::Read { cause, .. } if cause.temporary)
+        match self {
+            Self::Read { cause, .. } => cause.temporary,
+            Self::Store { cause, .. } => cause.temporary(),
+            _ => false,
+        }
     }
 }

@@ -5,6 +5,8 @@
 //! [`kube::Reader`](keda_scaler::kube::Reader) only, keep nothing, and write nothing; [`Tracked`] says afterwards what
 //! was read, so that a change to one of these objects can reach the trigger at once.
 //!
+//! [`Stores`] asks the secret stores that a TriggerAuthentication names.
+//!
 //! [`azure::Broker`] turns the identity that a TriggerAuthentication asks for into tokens.
 //!
 //! Upstream logs most failures and goes on with an empty parameter, which makes an unauthenticated trigger out of a
@@ -19,6 +21,7 @@ mod file;
 mod identity;
 mod problem;
 mod resolve;
+mod stores;
 mod tracked;
 
 #[cfg(test)]
@@ -27,4 +30,5 @@ mod memory;
 pub use env::container_env;
 pub use error::{Error, RETIRED};
 pub use resolve::{BOUND_TOKEN_LIFETIME, Files, Resolved, Scope, resolve, unsupported};
+pub use stores::{Stores, VaultSettings};
 pub use tracked::{ReadKey, Tracked};

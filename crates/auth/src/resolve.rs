@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{AuthenticationRef, GroupVersionKindResource, TriggerAuthenticationSpec};
 use keda_scaler::{PodIdentity, Secret, kube::Reader};
 
+use crate::stores::{Ask, Stores};
 use crate::{Error, ReadKey, Tracked, env, file, identity};
 
 /// Where a reference is looked up and what it may read.
@@ -27,6 +28,8 @@ pub struct Scope {
     pub files: Files,
     /// How long a `boundServiceAccountToken` lives (`KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY`).
     pub bound_token_lifetime: Duration,
+    /// The secret stores outside of the cluster; by default this process does not reach them.
+    pub stores: Stores,
 }
 
 impl Default for Scope {
@@ -39,6 +42,7 @@ impl Default for Scope {
             env_source_container: None,
             files: Files::Off,
             bound_token_lifetime: BOUND_TOKEN_LIFETIME,
+            stores: Stores::default(),
         }
     }
 }
@@ -71,8 +75,8 @@ pub struct Resolved {
 
 /// Resolves a trigger's `authenticationRef`. No reference, or one without a name, is no parameters.
 ///
-/// Later sources overwrite equal names, in upstream's order: `env`, `configMapTargetRef`, `secretTargetRef`,
-/// `boundServiceAccountToken`. A `filePath` stands in place of all of them.
+/// Later sources overwrite equal names, in upstream's order: `env`, `configMapTargetRef`, `secretTargetRef`, the secret
+/// stores, `boundServiceAccountToken`. A `filePath` stands in place of all of them.
 ///
 /// # Errors
 ///
@@ -132,7 +136,7 @@ async fn params(
             .config_map(namespace.get(key)?, &source.name)
             .await
             .map_err(|cause| Error::Read { object: object.clone(), cause })?;
-        let value = pick(data, &source.parameter, &source.key, object)?;
+        let value = pick(data, &parameter(&source.parameter), &source.key, object)?;
         params.insert(source.parameter.clone(), Secret::from(value));
     }
     for source in spec.secret_target_ref.iter().flatten() {
@@ -141,11 +145,13 @@ async fn params(
             .secret(namespace.get(key)?, &source.name)
             .await
             .map_err(|cause| Error::Read { object: object.clone(), cause })?;
-        let value = pick(data, &source.parameter, &source.key, object.clone())?;
+        let value = pick(data, &parameter(&source.parameter), &source.key, object.clone())?;
         let value =
             String::from_utf8(value).map_err(|_| Error::NotText { key: source.key.clone(), object })?;
         params.insert(source.parameter.clone(), Secret::from(value));
     }
+    let ask = Ask { origin: key, namespace, scope, reader };
+    scope.stores.params(spec, &ask, &mut params).await?;
     for source in spec.bound_service_account_token.iter().flatten() {
         let (namespace, name) = (namespace.get(key)?, source.service_account_name.as_str());
         let object = ReadKey::namespaced("ServiceAccount", namespace, name);
@@ -167,10 +173,10 @@ struct Found {
 }
 
 /// Where the object's Secrets and ConfigMaps are. It matters only once one is read.
-struct SourceNamespace(Option<String>);
+pub(crate) struct SourceNamespace(Option<String>);
 
 impl SourceNamespace {
-    fn get(&self, key: &ReadKey) -> Result<&str, Error> {
+    pub(crate) fn get(&self, key: &ReadKey) -> Result<&str, Error> {
         self.0.as_deref().ok_or_else(|| Error::NoClusterObjectNamespace(key.clone()))
     }
 }
@@ -212,7 +218,6 @@ pub fn unsupported(spec: &TriggerAuthenticationSpec) -> Option<String> {
         return Some(format!("podIdentity provider {provider}"));
     }
     let sources = [
-        ("hashiCorpVault", spec.hashi_corp_vault.is_some()),
         ("azureKeyVault", spec.azure_key_vault.is_some()),
         ("gcpSecretManager", spec.gcp_secret_manager.is_some()),
         ("awsSecretManager", spec.aws_secret_manager.is_some()),
@@ -233,17 +238,22 @@ pub(crate) async fn pod_template(
     })
 }
 
-fn pick<V>(
+/// A parameter, in words.
+fn parameter(name: &str) -> String {
+    format!("parameter \"{name}\"")
+}
+
+pub(crate) fn pick<V>(
     data: Option<BTreeMap<String, V>>,
-    parameter: &str,
+    what: &str,
     key: &str,
     object: ReadKey,
 ) -> Result<V, Error> {
-    let what = || format!("parameter \"{parameter}\"");
+    let what = what.to_owned();
     let Some(mut data) = data else {
-        return Err(Error::MissingObject { what: what(), key: key.to_owned(), object });
+        return Err(Error::MissingObject { what, key: key.to_owned(), object });
     };
-    data.remove(key).ok_or_else(|| Error::MissingKey { what: what(), key: key.to_owned(), object })
+    data.remove(key).ok_or_else(|| Error::MissingKey { what, key: key.to_owned(), object })
 }
 
 #[cfg(test)]

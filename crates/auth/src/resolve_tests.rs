@@ -194,11 +194,6 @@ async fn other_sources_are_refused_by_name() {
         (json!({ "podIdentity": { "provider": "aws" } }), "podIdentity provider aws"),
         (json!({ "podIdentity": { "provider": "gcp" } }), "podIdentity provider gcp"),
         (
-            json!({ "hashiCorpVault": { "address": "https://vault", "authentication": "token",
-                "secrets": [{ "parameter": "p", "path": "a", "key": "k" }] } }),
-            "hashiCorpVault",
-        ),
-        (
             json!({ "azureKeyVault": { "vaultUri": "https://vault", "secrets": [credentials.clone()] } }),
             "azureKeyVault",
         ),

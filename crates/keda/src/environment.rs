@@ -6,7 +6,7 @@ use std::{env, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use keda_auth::azure;
-use keda_scaler::http;
+use keda_scaler::{Secret, http};
 
 /// The text of a variable; an empty one counts as set.
 pub(crate) fn text(name: &str) -> Option<String> {
@@ -88,6 +88,56 @@ pub(crate) fn azure_identity() -> azure::Settings {
     const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
     let own = std::fs::read_to_string(TOKEN).ok().and_then(|token| azure::service_account_of(&token));
     azure::Settings::read(text, own)
+}
+
+/// What Vault's own client reads (`VAULT_*`), and the folders that `credential.serviceAccount` may name files of besides the
+/// pod's own. What cannot be honoured is logged.
+pub(crate) fn vault(folders: &[std::path::PathBuf]) -> Result<keda_auth::VaultSettings> {
+    let mut settings = keda_auth::VaultSettings::default();
+    settings.token = given("VAULT_TOKEN").map(|token| Secret::new(token.trim()));
+    settings.namespace = given("VAULT_NAMESPACE");
+    settings.account_folders.extend(folders.iter().cloned());
+    if let Some(text) = given("VAULT_CLIENT_TIMEOUT") {
+        let duration = match text.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => duration("VAULT_CLIENT_TIMEOUT", Duration::ZERO)?,
+        };
+        settings.timeout = Some(duration).filter(|it| !it.is_zero());
+    }
+    let read = |name: &str, path: &std::path::Path| {
+        std::fs::read_to_string(path).with_context(|| format!("{name}={}", path.display()))
+    };
+    let file = |name: &str| given(name).map(|path| read(name, path.as_ref())).transpose();
+    settings.tls.ca = match (file("VAULT_CACERT")?, given("VAULT_CAPATH")) {
+        (Some(ca), _) => Some(ca.into()),
+        (None, Some(folder)) => {
+            let entries = std::fs::read_dir(&folder).with_context(|| format!("VAULT_CAPATH={folder}"))?;
+            let files = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file());
+            let texts: Vec<String> = files.map(|path| read("VAULT_CAPATH", &path)).collect::<Result<_>>()?;
+            Some(texts.join("\n").into())
+        }
+        (None, None) => None,
+    };
+    settings.tls.certificate = match (file("VAULT_CLIENT_CERT")?, file("VAULT_CLIENT_KEY")?) {
+        (Some(chain), Some(key)) => {
+            Some(std::sync::Arc::new(http::ClientCertificate { chain: chain.into(), key: Secret::new(key) }))
+        }
+        (None, None) => None,
+        _ => bail!("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY have to be set together"),
+    };
+    settings.tls.unsafe_ssl = given("VAULT_SKIP_VERIFY")
+        .is_some_and(|word| matches!(word.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"));
+    settings.tls.check().context("VAULT_CACERT, VAULT_CAPATH, VAULT_CLIENT_CERT, VAULT_CLIENT_KEY")?;
+    for name in ["VAULT_TLS_SERVER_NAME", "VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY", "VAULT_AGENT_ADDR"] {
+        if given(name).is_some() {
+            tracing::warn!(
+                logger = "setup",
+                variable = name,
+                "this variable of Vault's client has no effect"
+            );
+        }
+    }
+    Ok(settings)
 }
 
 /// How triggers speak HTTP (`KEDA_HTTP_*`); what was asked for and cannot be honoured is logged.

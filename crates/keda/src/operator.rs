@@ -62,6 +62,9 @@ pub(crate) struct Flags {
     /// Folder below which ClusterTriggerAuthentications may read files (filePath); empty refuses them.
     #[arg(long, default_value = "", value_parser = environment::path)]
     filepath_auth_root_path: PathBuf,
+    /// Folders whose files hashiCorpVault's credential.serviceAccount may name, besides that of the operator's own token; may be repeated.
+    #[arg(long)]
+    vault_service_account_dir: Vec<PathBuf>,
     /// Folders of additional CA certificates for triggers and login hosts; may be repeated.
     #[arg(long, default_value = "/custom/ca")]
     ca_dir: Vec<PathBuf>,
@@ -219,6 +222,7 @@ impl Flags {
                 file_root: Some(self.filepath_auth_root_path.clone())
                     .filter(|path| !path.as_os_str().is_empty()),
                 bound_token_lifetime: environment::bound_token_lifetime()?,
+                vault: environment::vault(&self.vault_service_account_dir)?,
                 ..ControllerOptions::default()
             },
             pod_namespace: namespace,

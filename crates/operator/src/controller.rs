@@ -10,6 +10,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::ScaledObject;
+use keda_auth::Stores;
 use keda_core::{
     admission::neighbours::{Autoscaler, Claim},
     conditions,
@@ -84,6 +85,7 @@ pub struct Controller {
     index: Index,
     authentications: Authentications,
     credentials: Credentials,
+    stores: Stores,
     recorder: Recorder,
     writer: std::sync::Mutex<Option<Writer>>,
     reconciles: Semaphore,
@@ -117,6 +119,13 @@ impl Controller {
     pub fn new(options: ControllerOptions, scope: Scope, dependencies: Dependencies) -> Arc<Self> {
         let Dependencies { client, registry, environment, metrics, decisions } = dependencies;
         let (recorder, writer) = Recorder::new(client.clone(), environment.clock, "keda-operator");
+        let stores = Stores::new(
+            environment.http.clone(),
+            environment.tokens.clone(),
+            environment.kube.clone(),
+            environment.clock,
+            options.vault.clone(),
+        );
         Arc::new(Controller {
             reconciles: Semaphore::new(options.max_reconciles.max(1)),
             reconciled: metrics.reconciles("scaledobject", options.max_reconciles.max(1)),
@@ -130,6 +139,7 @@ impl Controller {
             index: Index::default(),
             authentications: Authentications::default(),
             credentials: Credentials::default(),
+            stores,
             recorder,
             writer: std::sync::Mutex::new(Some(writer)),
             tasks: TaskTracker::new(),
@@ -201,6 +211,11 @@ impl Controller {
 
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// The secret stores outside of the cluster.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     pub(crate) fn recorder(&self) -> &Recorder {

@@ -63,6 +63,8 @@ pub struct ControllerOptions {
     pub file_root: Option<PathBuf>,
     /// How long a `boundServiceAccountToken` lives (`KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY`), 1 h.
     pub bound_token_lifetime: Duration,
+    /// What the environment says about HashiCorp Vault (`VAULT_*`).
+    pub vault: keda_auth::VaultSettings,
     /// Announce metadata keys that no parameter claims (`KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS=enabled`).
     pub announce_unexpected_parameters: bool,
 }
@@ -75,6 +77,7 @@ impl Default for ControllerOptions {
             max_reconciles: 64,
             file_root: None,
             bound_token_lifetime: keda_auth::BOUND_TOKEN_LIFETIME,
+            vault: keda_auth::VaultSettings::default(),
             announce_unexpected_parameters: false,
         }
     }

@@ -269,6 +269,77 @@ request.",
         cause: "A failure on Microsoft's side, or of a proxy in between.",
         fix: "Nothing at first: the next poll asks again, nothing is scaled in meanwhile, and `fallback` applies where there is one.",
     }
+    /// What a TriggerAuthentication says about a Vault is not enough, or wrong.
+    VaultIncomplete = "vault-incomplete" {
+        title: "hashiCorpVault is not complete",
+        seen: "could not get Vault token; mount is not set; is no address of a Vault",
+        cause: "`address` is no `http://` or `https://` address, `authentication: kubernetes` lacks `mount` or `role`, `authentication: token` \
+has no token, or an entry of `secrets` has a path or type that cannot be. Nothing was asked.",
+        fix: "Set the field that the text names. With `authentication: token` the token stands in `credential.token`, or in VAULT_TOKEN of the \
+operator, which goes before it.",
+    }
+    /// The ServiceAccount's token for a login cannot be had.
+    VaultServiceAccount = "vault-service-account" {
+        title: "The ServiceAccount token for the login at Vault cannot be had",
+        seen: "credential.serviceAccount is not allowed; no token of ServiceAccount",
+        cause: "`credential.serviceAccount` names a file outside of the folders that may be read, or one that holds no token of a ServiceAccount; \
+or the API server gives the operator no token of the account in `credential.serviceAccountName`. Only the folder of the pod's own token may be \
+read: whoever may write a TriggerAuthentication could otherwise have any file of the operator sent to an address of their own \
+(GHSA-c4p6-qg4m-9jmr).",
+        fix: "Prefer `serviceAccountName`: the account is one of the workload's namespace, and the operator needs `create` on \
+`serviceaccounts/token` for it (in the chart `permissions.operator.restrict.serviceAccountTokenCreationRoles`). For a token of another \
+audience, mount a projected volume into the operator and name its folder with `--vault-service-account-dir`.",
+    }
+    /// Vault refuses the login.
+    VaultLoginRefused = "vault-login-refused" {
+        title: "Vault refuses the login",
+        seen: "cannot log in with role, Code: 403, permission denied, invalid role name, service account name not authorized",
+        cause: "The auth method is not enabled at `mount`, the role does not exist, it is bound to other ServiceAccounts, namespaces or audiences \
+than those of the token that was shown, or Vault may not review tokens of this cluster.",
+        fix: "`vault read auth/MOUNT/role/ROLE` shows what the role is bound to. Without `credential` the operator's own ServiceAccount is shown, \
+with `serviceAccountName` that account of the workload's namespace. `vault read auth/MOUNT/config` shows which cluster Vault asks.",
+    }
+    /// Vault does not take the token.
+    VaultTokenRefused = "vault-token-refused" {
+        title: "Vault does not take the token",
+        seen: "the token is not valid, permission denied, bad token",
+        cause: "`credential.token` (or VAULT_TOKEN of the operator, which goes before it) is unknown there, has expired or was revoked, belongs to \
+another `namespace`, or may not look itself up, which the policy `default` allows.",
+        fix: "`VAULT_ADDR=… VAULT_TOKEN=… vault token lookup` has to work. Tokens expire: `authentication: kubernetes` logs in anew by itself.",
+    }
+    /// The policy does not allow it.
+    VaultForbidden = "vault-forbidden" {
+        title: "The policy does not allow to read the secret",
+        seen: "cannot read, permission denied",
+        cause: "The token, or the policies of the role, do not allow `read` on the path (`update` for `type: pki`), or the path is another one than \
+meant: in version 2 of the key-value engine, policies and paths contain `data/`.",
+        fix: "`vault token capabilities TOKEN PATH` says what is allowed. For version 2:\n\n```hcl\npath \"secret/data/app\" {\n  \
+capabilities = [\"read\"]\n}\n```",
+    }
+    /// There is no such secret or key.
+    VaultSecretMissing = "vault-secret-missing" {
+        title: "There is no such secret, or no such key in it",
+        seen: "key does not exist, there are; there is no such secret; it has to be a text",
+        cause: "Nothing is at the path, the newest version was deleted, or the secret has other keys: their names are in the text. Upstream goes on \
+with an empty parameter.",
+        fix: "`vault kv get -mount=secret app` shows keys; `path` is then `secret/data/app` for version 2 of the engine, `secret/app` for version 1. \
+Values have to be texts.",
+    }
+    /// Vault has trouble.
+    VaultFailing = "vault-failing" {
+        title: "Vault has trouble, or is no Vault",
+        seen: "Vault is sealed, status 5xx, 429, no JSON",
+        cause: "It is sealed, starting, overloaded, or something else answers at the address.",
+        fix: "`curl ADDRESS/v1/sys/health`. It is asked again; objects that run already go on with what they have.",
+    }
+    /// Vault cannot be reached.
+    VaultUnreachable = "vault-unreachable" {
+        title: "Vault cannot be reached",
+        seen: "cannot connect, no answer within, UnknownIssuer, redirected",
+        cause: "Name resolution, routing, a network policy, a proxy, a certificate that is not trusted, or a standby that redirects its clients.",
+        fix: "Allow the operator's pods to reach the address. A private CA's certificate belongs into a folder of `--ca-dir`, or into a file that \
+VAULT_CACERT of the operator names (in the chart `hashiCorpVaultTLS`). Objects that run already go on with what they have.",
+    }
 }
 
 #[cfg(test)]

@@ -110,6 +110,10 @@ async fn given(
             (given.known.partial, given.elsewhere) = (true, true);
             given.missing.push((AUTHENTICATION.to_owned(), format!("the operator's file {path}")));
         }
+        Err(keda_auth::Error::ElsewhereStore { origin, field }) => {
+            (given.known.partial, given.elsewhere) = (true, true);
+            given.missing.push((AUTHENTICATION.to_owned(), format!("what {field} of {origin} holds")));
+        }
         Err(error) if !strict && for_want_of_an_object(&error, reader) => given.known.partial = true,
         Err(error) => return Err(error.to_string()),
     }

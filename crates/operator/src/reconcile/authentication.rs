@@ -27,6 +27,7 @@ impl Credentials {
                 env_source_container: object.object.spec.scale_target_ref.env_source_container_name.clone(),
                 files: controller.options().file_root.clone().map_or(Files::Off, Files::Below),
                 bound_token_lifetime: controller.options().bound_token_lifetime,
+                stores: controller.stores().clone(),
             },
         }
     }
