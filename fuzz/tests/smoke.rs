@@ -33,7 +33,7 @@ fn feed(target: &Target, input: &[u8], seed: u64) {
 }
 
 #[test]
-fn every_target_keeps_its_promises() {
+fn every_target_keeps_its_promises_6102() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let time = Duration::from_secs(variable("KEDA_FUZZ_SECONDS").unwrap_or(1));
     let seed = variable("KEDA_FUZZ_SEED").unwrap_or(20_261_124);

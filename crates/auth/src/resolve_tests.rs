@@ -371,3 +371,43 @@ async fn reads_are_kept_by_the_callers_own_tracker_when_resolving_fails() {
     let reads: Vec<_> = tracked.reads().iter().map(ToString::to_string).collect();
     assert_eq!(reads, ["Secret ns/db", "TriggerAuthentication ns/auth"]);
 }
+
+#[tokio::test]
+async fn an_env_source_reads_the_first_container_whatever_the_target_says() {
+    let cluster = Memory::default()
+        .template(
+            "ns/app",
+            json!({ "spec": { "containers": [
+                { "name": "main", "env": [{ "name": "A", "value": "first" }] },
+                { "name": "side", "env": [{ "name": "A", "value": "of envSourceContainerName" }] },
+            ] } }),
+        )
+        .authentication("ns/auth", json!({ "env": [{ "parameter": "a", "name": "A" }] }));
+    let scope = Scope { env_source_container: Some("side".to_owned()), ..scope() };
+    let resolved = resolve(Some(&reference("auth", None)), &scope, &cluster).await.expect("resolves");
+    assert_eq!(exposed(&resolved), [("a", "first")]);
+}
+
+/// Upstream issue 7783: a path may lead to any file, of any size.
+#[tokio::test]
+async fn regular_files_below_the_folder_and_no_other_7783() {
+    let root = tempfile::tempdir().expect("a folder");
+    let long = format!("{{\"password\":\"{}\"}}", "x".repeat(1024 * 1024));
+    std::fs::write(root.path().join("long.json"), long).expect("written");
+    let socket = std::os::unix::net::UnixListener::bind(root.path().join("socket")).expect("bound");
+    let below = Scope { files: Files::Below(root.path().to_owned()), ..scope() };
+    let reference = reference("auth", Some("ClusterTriggerAuthentication"));
+    for (path, why) in [
+        ("long.json", "is larger than 1 MiB"),
+        ("socket", "is no regular file"),
+        ("./../../etc/passwd", "is not allowed: it must be relative, without \"..\""),
+    ] {
+        let cluster = Memory::default().authentication("auth", json!({ "filePath": path }));
+        let error = resolve(Some(&reference), &below, &cluster).await.expect_err("it is refused");
+        assert_eq!(
+            error.to_string(),
+            format!("filePath {path:?} of ClusterTriggerAuthentication auth {why}")
+        );
+    }
+    drop(socket);
+}

@@ -72,3 +72,24 @@ fn a_missing_watch_namespace_is_named() {
     let errors = String::from_utf8_lossy(&started.stderr);
     assert!(errors.contains("WATCH_NAMESPACE must be set"), "{errors}");
 }
+
+#[test]
+fn start_failures_of_every_process_exit_1() {
+    let cases: [&[&str]; 3] = [
+        &["operator", "--leader-elect=false", "--health-probe-bind-address=0", "--metrics-bind-address=0"],
+        &["adapter", "--secure-port=0"],
+        &["webhooks", "--health-probe-bind-address=0", "--metrics-bind-address=0"],
+    ];
+    for arguments in cases {
+        let started = Command::new(env!("CARGO_BIN_EXE_keda"))
+            .args(arguments)
+            .env("WATCH_NAMESPACE", "")
+            .env("KUBECONFIG", "/nonexistent")
+            .env_remove("KUBERNETES_SERVICE_HOST")
+            .output()
+            .expect("the executable starts");
+        let errors = String::from_utf8_lossy(&started.stderr);
+        assert_eq!(started.status.code(), Some(1), "{arguments:?}: {errors}");
+        assert!(errors.contains("/nonexistent") || errors.contains("kubeconfig"), "{arguments:?}: {errors}");
+    }
+}

@@ -54,6 +54,17 @@ impl ApiServer {
         objects.filter_map(|object| serde_json::from_value(object).ok()).collect()
     }
 
+    /// Every object of every kind without HTTP, Secrets too.
+    #[must_use]
+    pub fn objects(&self) -> Vec<Value> {
+        let state = lock(&self.inner().state);
+        let kinds = state.catalog.stored();
+        let stored = |kind: &std::sync::Arc<Kind>| -> Vec<Value> {
+            state.store.list(&kind.stored_in, "").map(|(_, object)| kind.present(object)).collect()
+        };
+        kinds.iter().flat_map(stored).collect()
+    }
+
     /// Merges a JSON merge patch into an object, status included, without HTTP.
     ///
     /// # Errors

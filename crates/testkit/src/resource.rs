@@ -2,7 +2,7 @@
 //! plural; the [`Catalog`] holds them all. Built-in ones come from `builtin`, the rest from installed CRDs.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, LazyLock},
 };
@@ -265,6 +265,12 @@ impl Catalog {
     pub(crate) fn remove(&mut self, kind: &GroupResource) {
         self.resources.retain(|resource| resource.stored_in != *kind);
         self.by_path.retain(|_, resource| resource.stored_in != *kind);
+    }
+
+    /// One version of every kind that is stored.
+    pub(crate) fn stored(&self) -> Vec<Arc<Resource>> {
+        let mut seen = HashSet::new();
+        self.resources.iter().filter(|resource| seen.insert(&resource.stored_in)).cloned().collect()
     }
 
     /// The kind that a path names.

@@ -356,3 +356,22 @@ fn pod_templates_keep_what_they_are_given() {
     let kept = ours.admit(&object).expect("accepted");
     assert_eq!(kept["spec"]["jobTargetRef"]["template"], object["spec"]["jobTargetRef"]["template"]);
 }
+
+#[test]
+fn a_rollout_is_gradual_or_immediate_and_never_default() {
+    let crd =
+        keda_api::crds::all().into_iter().find(|crd| crd.spec.names.kind == "ScaledJob").expect("is there");
+    let kind = Kind::of(&serde_json::to_value(crd).expect("is JSON"));
+    let admit = |rollout: Value| {
+        let job = json!({ "template": { "spec": { "containers": [{ "name": "a", "image": "a" }] } } });
+        let spec = json!({ "jobTargetRef": job, "triggers": [{ "type": "cron", "metadata": {} }], "rollout": rollout });
+        let metadata = json!({ "name": "a", "namespace": "default" });
+        kind.admit(&json!({ "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledJob", "metadata": metadata, "spec": spec }))
+    };
+    for strategy in ["gradual", "immediate"] {
+        admit(json!({ "strategy": strategy })).expect("is accepted");
+    }
+    // Documented, and refused: by upstream's definition too.
+    let faults = admit(json!({ "strategy": "default" })).expect_err("is refused");
+    assert!(faults.iter().any(|fault| fault.contains("spec.rollout.strategy")), "{faults:?}");
+}

@@ -1,3 +1,5 @@
+//! The operator is away, hangs, or comes back (upstream issues 8211, 7251, 6201).
+
 use std::time::{Duration, Instant};
 
 use crate::{

@@ -1,3 +1,5 @@
+//! When the adapter says that it is ready, and when it does not (upstream issues 7575, 4862).
+
 use std::time::Duration;
 
 use keda_adapter::Options;
@@ -34,7 +36,7 @@ async fn not_ready_before_the_operator_was_reached() {
 }
 
 #[tokio::test]
-async fn not_ready_once_the_operator_is_away_for_too_long() {
+async fn not_ready_once_the_operator_is_away_for_too_long_7575() {
     let grace = Duration::from_millis(300);
     let (stage, operator) = Stage::up_with(|options| options.operator_grace = grace).await;
     drop(operator);

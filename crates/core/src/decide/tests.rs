@@ -363,3 +363,14 @@ fn a_decision_is_plain_data() {
     assert_eq!(json["hpa"], "follow");
     assert_eq!(json["at"], "2026-09-21T15:13:20Z");
 }
+
+#[test]
+fn from_zero_the_maximum_is_not_asked() {
+    // The HPA, which follows, has it. Upstream does the same.
+    let bounds = Bounds { min: 0, max: 0, idle: None };
+    let decision = decide(&Situation { current: Ok(0), bounds, ..situation(busy()) });
+    assert_eq!(decision.action, Action::Activate { from: 0, to: 1 });
+    let many = Activity { readings: vec![reading(1000.0, true)], ..busy() };
+    let decision = decide(&Situation { current: Ok(0), ..situation(many) });
+    assert_eq!(decision.action, Action::Activate { from: 0, to: 1 }, "however much there is to do");
+}

@@ -26,7 +26,7 @@ async fn world() -> World {
     let mut world = World::new(Setup::default());
     world.start_operator().await;
     world.source.set("load", 0.0);
-    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "token" }, "stringData": { "token": "x" } });
+    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "token" }, "stringData": { "token": "one-of-many" } });
     world.apply(&secret).await.unwrap();
     world
 }

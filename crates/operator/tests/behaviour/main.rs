@@ -10,6 +10,7 @@ mod azure;
 mod chaos;
 mod dashboard;
 mod events;
+mod explains;
 mod isolation;
 mod lease;
 mod metrics;

@@ -1,4 +1,5 @@
-//! Code that panics hurts the object it works for, and nothing else (upstream issues 4413, 4207, 7863 and others).
+//! Code that panics hurts the object it works for, and nothing else (upstream issues 4413, 4207, 6176, 7863, 7838, 7910, 7927,
+//! 7798, 7802).
 
 use std::{
     sync::{
@@ -79,7 +80,7 @@ fn explosive(moment: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trigger_that_panics_marks_its_object_and_nobody_else() {
+async fn a_trigger_that_panics_marks_its_object_and_nobody_else_4413() {
     let mut setup = Setup::default();
     setup.families.push(&FAMILY);
     let mut world = World::new(setup);

@@ -1,47 +1,13 @@
 //! Credentials are used, and shown nowhere: not in events, conditions, logs, metrics or errors.
+//!
+//! Every other test on a [`World`] is held to the same, by the harness (`harness/canaries.rs`).
 
-use std::{cell::RefCell, io, sync::Once, time::Duration};
+use std::time::Duration;
 
 use keda_testkit::source::Answer;
 use serde_json::json;
 
 use crate::harness::{OPERATOR, Setup, World, deployment, prometheus, scaled_object};
-
-thread_local! {
-    /// What was logged by this thread since it [listens](listen). A test's runtime has one thread, so this is what the test logged.
-    static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
-}
-
-/// Writes to [`LINES`].
-struct Lines;
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LINES.with_borrow_mut(|lines| lines.iter_mut().for_each(|lines| lines.extend_from_slice(bytes)));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Keeps what is logged, of every level.
-///
-/// For the whole process: with a subscriber for this thread alone, a log statement that another test reaches first stays
-/// switched off for good (tracing-core asks that thread, which has no subscriber).
-fn listen() {
-    static ONCE: Once = Once::new();
-    LINES.set(Some(Vec::new()));
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(|| Lines)
-            .finish();
-        tracing::subscriber::set_global_default(subscriber).expect("nobody else listens");
-    });
-}
 
 const TOKEN: &str = "hunter2-bearer";
 const PASSWORD: &str = "correct-horse-battery";
@@ -49,7 +15,6 @@ const KEY: &str = "key-in-the-query";
 
 #[tokio::test(start_paused = true)]
 async fn credentials_are_used_and_shown_nowhere() {
-    listen();
     let mut world = World::new(Setup::default());
     world.start_operator().await;
     world
@@ -98,17 +63,46 @@ async fn credentials_are_used_and_shown_nowhere() {
     let _refused = world.metrics().get("default", "bearer", "s0-prometheus").await.unwrap_err();
     world.finish().await;
 
-    let log = String::from_utf8(LINES.take().unwrap()).unwrap();
+    let shown = world.shown();
+    let log = &shown.iter().find(|(place, _)| place == "log").unwrap().1;
     assert!(log.contains("status: 401"), "the failure is logged");
-    let mut shown = vec![("log", log), ("metrics", world.registry.render())];
-    shown.push(("history", world.seen(|history| history.timeline())));
-    let objects: Vec<keda_api::ScaledObject> = world.server.all("default");
-    shown.push(("objects", serde_json::to_string(&objects).unwrap()));
     for (mode, secret) in modes_and_secrets() {
         for (place, text) in &shown {
             let line = text.lines().find(|line| line.contains(secret));
             assert_eq!(line, None, "{mode}'s credential in the {place}");
         }
+    }
+}
+
+/// What [`World::finish`] does at the end of every test can fail.
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_is_shown_fails_the_test() {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "credentials" }, "stringData": { "token": TOKEN },
+        "data": { "password": "Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5" },
+    });
+    type Show = fn(&World);
+    let shows: [(&str, &str, Show); 4] = [
+        ("log", TOKEN, |_| tracing::debug!("the server said {TOKEN}")),
+        ("log", PASSWORD, |_| tracing::trace!(password = PASSWORD, "Debug of something")),
+        ("objects", TOKEN, |world| {
+            let mut shown = deployment("web", 0);
+            shown["metadata"]["annotations"] = json!({ "note": format!("who is {TOKEN}?") });
+            world.server.seed(&shown).unwrap();
+        }),
+        ("metrics", PASSWORD, |world| world.show_in_metrics(PASSWORD)),
+    ];
+    for (place, secret_value, show) in shows {
+        let world = World::new(Setup::default());
+        world.apply(&secret).await.unwrap();
+        assert_eq!(world.leaks(), Vec::<String>::new());
+        show(&world);
+        let leaks = world.leaks();
+        assert!(
+            leaks.iter().all(|leak| !leak.contains(secret_value)),
+            "the finding shows it as well: {leaks:?}"
+        );
+        assert!(leaks.iter().any(|leak| leak.contains(&format!("in the {place}"))), "{place}: {leaks:?}");
     }
 }
 
@@ -132,8 +126,8 @@ async fn a_changed_credential_reaches_a_running_trigger_6977_3977() {
             "spec": { "secretTargetRef": [{ "parameter": "bearerToken", "name": secret, "key": "token" }] },
         })
     };
-    world.apply(&secret("one", "first")).await.unwrap();
-    world.apply(&secret("two", "second")).await.unwrap();
+    world.apply(&secret("one", "first-token")).await.unwrap();
+    world.apply(&secret("two", "second-token")).await.unwrap();
     world.apply(&authentication("one")).await.unwrap();
     let mut trigger = prometheus("load");
     trigger["metadata"]["authModes"] = json!("bearer");
@@ -145,36 +139,36 @@ async fn a_changed_credential_reaches_a_running_trigger_6977_3977() {
         asked.last().unwrap().headers["authorization"].to_str().unwrap().to_owned()
     };
     world.until(Duration::from_secs(60)).await;
-    assert_eq!(used(&world), "Bearer first");
+    assert_eq!(used(&world), "Bearer first-token");
 
     // Another Secret is referred to: at once.
     world.apply(&authentication("two")).await.unwrap();
     world.until(Duration::from_secs(61)).await;
-    assert_eq!(used(&world), "Bearer second");
+    assert_eq!(used(&world), "Bearer second-token");
 
     // The Secret is rotated and the old token refused: read again within seconds, and well by the next poll.
     world.source.set("load", Answer::Status(401, "token revoked".to_owned()));
-    world.apply(&secret("two", "third")).await.unwrap();
+    world.apply(&secret("two", "third-token")).await.unwrap();
     world.until(Duration::from_secs(105)).await;
-    assert_eq!(used(&world), "Bearer third");
+    assert_eq!(used(&world), "Bearer third-token");
     world.source.set("load", 5.0);
     world.until(Duration::from_secs(140)).await;
     let ready = crate::condition(&world.server, "web", "Ready");
     assert_eq!(ready.status, keda_api::ConditionStatus::True, "{ready:?}");
 
     // Rotated while the old token is still taken: within a round, and the spec is the same.
-    world.apply(&secret("two", "fourth")).await.unwrap();
+    world.apply(&secret("two", "fourth-token")).await.unwrap();
     world.until(Duration::from_secs(165)).await;
-    assert_eq!(used(&world), "Bearer fourth");
+    assert_eq!(used(&world), "Bearer fourth-token");
 
     // Deleted: the object says so. Back again: it goes on.
     world.delete("Secret/two").await.unwrap();
     world.until(Duration::from_secs(190)).await;
     let ready = crate::condition(&world.server, "web", "Ready");
     assert!(ready.message.as_deref().unwrap_or_default().contains("two"), "{ready:?}");
-    world.apply(&secret("two", "fifth")).await.unwrap();
+    world.apply(&secret("two", "fifth-token")).await.unwrap();
     world.until(Duration::from_secs(215)).await;
-    assert_eq!(used(&world), "Bearer fifth");
+    assert_eq!(used(&world), "Bearer fifth-token");
 
     // All of that without a write while nothing changes.
     world.until(Duration::from_secs(300)).await;

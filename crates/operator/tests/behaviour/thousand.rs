@@ -45,7 +45,7 @@ fn counted<const N: usize>(counts: [(&str, usize); N]) -> BTreeMap<String, usize
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_objects_from_creation_to_deletion() {
+async fn a_thousand_objects_from_creation_to_deletion_7615_7950() {
     let mut world = world().await;
     for index in 0..OBJECTS {
         world.source.set(&format!("load_{index}"), 0.0);
@@ -53,7 +53,8 @@ async fn a_thousand_objects_from_creation_to_deletion() {
     let mark = world.server.mark();
     create(&world, OBJECTS, |index| format!("load_{index}"));
 
-    // Ready within a second of virtual time, with a fixed number of writes each.
+    // Ready within a second of virtual time, with a fixed number of writes each: nobody waits for a limit of our own (upstream
+    // issues 7615, 6789, 3810, 3730, 1449).
     world.until(Duration::from_secs(1)).await;
     let objects: Vec<ScaledObject> = world.server.all("default");
     let ready = objects.iter().filter(|object| {

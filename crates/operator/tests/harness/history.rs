@@ -98,6 +98,11 @@ impl History {
         self.objects.get(&format!("{kind}/{key}")).map_or(&[], Vec::as_slice)
     }
 
+    /// Every version of every object.
+    pub(crate) fn everything(&self) -> impl Iterator<Item = &Value> {
+        self.objects.values().flatten().filter_map(|version| version.object.as_ref())
+    }
+
     /// An object as it was at a moment.
     pub(crate) fn at(&self, kind: &str, key: &str, moment: Duration) -> Option<&Version> {
         self.versions(kind, key).iter().rev().find(|version| version.at <= moment)

@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 mod adapter;
+mod canaries;
 mod expect;
 mod history;
 mod kinds;

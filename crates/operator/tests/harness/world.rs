@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     adapter,
+    canaries::{self, Canary},
     history::{History, Log},
     kinds::{self, Reference},
     observe,
@@ -84,11 +85,13 @@ pub(crate) struct World {
     serving: adapter::Serving,
     running: Option<(Arc<Controller>, CancellationToken)>,
     read: Arc<Mutex<keda_testkit::Mark>>,
+    canaries: Mutex<Vec<Canary>>,
 }
 
 impl World {
     /// A cluster with KEDA's CRDs and the controllers that scaling needs; no operator yet.
     pub(crate) fn new(setup: Setup) -> Self {
+        canaries::listen();
         let server = ApiServer::starting_at(setup.start);
         server.install_crds(keda_api::crds::all()).expect("the CRDs are accepted");
         let end = CancellationToken::new();
@@ -121,6 +124,7 @@ impl World {
             end,
             serving,
             running: None,
+            canaries: Mutex::default(),
         };
         if world.setup.observe {
             for kind in kinds::WATCHED {
@@ -227,6 +231,7 @@ impl World {
     /// Creates an object, or merges it into the one that is there: what `kubectl apply` comes to.
     pub(crate) async fn apply(&self, manifest: &Value) -> Result<(), kube::Error> {
         let reference = Reference::of(manifest);
+        self.canaries.lock().unwrap_or_else(PoisonError::into_inner).extend(Canary::of(manifest));
         if reference.resource.kind == "CustomResourceDefinition" {
             self.server.seed(manifest).expect("the CRD is accepted");
             return Ok(());
@@ -273,7 +278,41 @@ impl World {
         look(&self.log.lock())
     }
 
+    /// Everything that the operator shows to anybody, by place.
+    pub(crate) fn shown(&self) -> Vec<(String, String)> {
+        let lines =
+            |objects: Vec<&Value>| objects.iter().map(|object| format!("{object}\n")).collect::<String>();
+        let stored = self.server.objects();
+        let stored = stored.iter().filter(|object| object["kind"] != "Secret").collect();
+        vec![
+            ("log".to_owned(), canaries::heard()),
+            ("metrics".to_owned(), self.registry.render()),
+            ("objects".to_owned(), lines(stored)),
+            ("history".to_owned(), self.seen(|history| lines(history.everything().collect()))),
+        ]
+    }
+
+    /// Where secrets of this test are shown.
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        let mut canaries = self.canaries.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        canaries.extend(self.server.objects().iter().flat_map(Canary::of));
+        canaries.dedup();
+        if canaries.is_empty() {
+            return Vec::new();
+        }
+        let shown = self.shown();
+        canaries.iter().flat_map(|canary| canary.shown_in(&shown)).collect()
+    }
+
+    /// Puts a text into the metrics.
+    pub(crate) fn show_in_metrics(&self, text: &str) {
+        self.metrics.leader(text, true);
+    }
+
     /// Ends everything.
+    ///
+    /// # Panics
+    /// When a secret of the test was shown anywhere.
     pub(crate) async fn finish(&mut self) {
         self.stop_operator(false).await;
         self.collect_writes();
@@ -282,6 +321,8 @@ impl World {
             let listed = keda_cluster::reasons::REASONS.iter().any(|known| known.word == reason);
             assert!(listed, "{reason} is not in the list of events (crates/cluster/src/reasons.rs)");
         }
+        let leaks = self.leaks();
+        assert!(leaks.is_empty(), "secrets were shown:\n{}", leaks.join("\n"));
     }
 }
 

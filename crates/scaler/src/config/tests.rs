@@ -359,3 +359,21 @@ fn declared(item: &Json, optional: bool) -> Parameter {
         doc: "",
     }
 }
+
+#[test]
+fn values_are_trimmed_secrets_too() {
+    let given = parameters(
+        &[("serverURL", " http://a\n"), ("queueLength", "\t7 ")],
+        &[("password", " hunter2-and-more\n"), ("username", " jane ")],
+    );
+    let (config, findings) = read(&given);
+    assert!(findings.errors.is_empty(), "{:?}", findings.errors);
+    assert_eq!((config.server.as_str(), config.queue_length), ("http://a", 7));
+    assert_eq!(
+        (config.login.username.as_str(), config.login.password.expose()),
+        ("jane", "hunter2-and-more")
+    );
+    // What is nothing but blanks is not there.
+    let (config, _) = read(&parameters(&[("serverURL", "http://a"), ("queueLength", " \n ")], &[]));
+    assert_eq!(config.queue_length, 5);
+}

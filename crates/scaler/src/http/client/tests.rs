@@ -374,3 +374,16 @@ async fn a_server_that_hangs_up_is_named() {
     assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
     assert!(error.to_string().starts_with(&format!("GET http://{address}/q: connection lost: ")), "{error}");
 }
+
+#[tokio::test]
+async fn folders_of_cas_are_read_once() {
+    let authority = Authority::new();
+    let server = serve(Some(authority.server("localhost", false, BOTH)), echo).await;
+    let folder = tempfile::tempdir().unwrap();
+    let early = client(vec![folder.path().to_owned()]);
+    std::fs::write(folder.path().join("company.crt"), &authority.pem).unwrap();
+    let late = client(vec![folder.path().to_owned()]);
+    // As upstream's: a CA that is put there later counts after a restart.
+    get(&early, server.url("localhost", "/"), TlsIdentity::default()).await.unwrap_err();
+    get(&late, server.url("localhost", "/"), TlsIdentity::default()).await.unwrap();
+}

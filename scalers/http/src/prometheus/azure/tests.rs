@@ -300,7 +300,7 @@ async fn other_addresses_of_a_workspace_are_recognised() {
 }
 
 #[test]
-fn an_address_that_should_not_get_a_token_is_said() {
+fn an_address_that_should_not_get_a_token_is_said_7782() {
     let said = |extra: &[(&str, &str)]| {
         let parsed = FACTORY.parse(&given(extra), &context(None)).unwrap();
         parsed.notices().iter().map(|notice| notice.text.clone()).collect::<Vec<_>>()
