@@ -22,6 +22,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("keda-auth", &["keda-api", "keda-core", "keda-scaler"]),
     ("keda-cluster", &["keda-api", "keda-core", "keda-scaler"]),
     ("keda-telemetry", &["keda-api"]),
+    ("keda-otlp", &["keda-telemetry"]),
     ("keda-tls", &[]),
     ("keda-metrics-service", &[]),
     ("keda-testkit", &["keda-api", "keda-core", "keda-tls"]),

@@ -10,6 +10,8 @@ use keda_operator::{
 use keda_scaler::{Clock, Environment, http};
 use keda_telemetry::metrics::{self, table};
 use keda_tls::make::KeyKind;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     environment,
@@ -27,6 +29,9 @@ pub(crate) struct Flags {
     /// Label the duration histogram of triggers' HTTP requests by namespace, object, trigger and metric too.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     enable_high_cardinality_metrics_labels: bool,
+    /// Push metrics to an OpenTelemetry collector, which the standard OTEL_* variables name.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    enable_opentelemetry_metrics: bool,
     /// Where /metrics is served; 0 turns it off.
     #[arg(long, default_value = ":8080")]
     metrics_bind_address: String,
@@ -105,9 +110,6 @@ struct RotationFlags {
 /// Upstream's flags whose feature is not built yet, or has no counterpart here.
 #[derive(Debug, clap::Args)]
 struct Inert {
-    /// Not supported yet: metrics by OpenTelemetry.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
-    enable_opentelemetry_metrics: bool,
     /// Not supported yet: CloudEvents.
     #[arg(long)]
     k8s_cluster_name: Option<String>,
@@ -122,13 +124,10 @@ struct Inert {
 impl Inert {
     /// Says once, by name, what was asked for and does nothing.
     fn announce(&self) {
-        let asked = [
-            ("--enable-opentelemetry-metrics", self.enable_opentelemetry_metrics),
-            (
-                "--profiling-bind-address",
-                self.profiling_bind_address.as_deref().is_some_and(|it| !it.is_empty()),
-            ),
-        ];
+        let asked = [(
+            "--profiling-bind-address",
+            self.profiling_bind_address.as_deref().is_some_and(|it| !it.is_empty()),
+        )];
         for (flag, _) in asked.into_iter().filter(|(_, asked)| *asked) {
             tracing::warn!(
                 logger = "setup",
@@ -162,6 +161,7 @@ async fn serve(flags: Flags) -> Result<()> {
         probes::serve_metrics(&flags.metrics_bind_address, series.clone(), &shutdown).await?;
     }
     probes::serve_health(&flags.health_probe_bind_address, Arc::clone(&health), &shutdown).await?;
+    let pushing = flags.push(&series, &shutdown);
     let settings = flags.http_settings()?;
     let mut identity = environment::azure_identity();
     identity.timeout = Some(settings.timeout);
@@ -184,8 +184,13 @@ async fn serve(flags: Flags) -> Result<()> {
         metrics,
         decisions: None,
     };
-    keda_operator::run(options, dependencies, health, shutdown).await?;
-    Ok(())
+    let ran = keda_operator::run(options, dependencies, health, shutdown.clone()).await;
+    if let Some(pushing) = pushing {
+        // The last values leave before the process does, whoever ended it.
+        shutdown.cancel();
+        let _pushed = pushing.await;
+    }
+    ran.map_err(anyhow::Error::from)
 }
 
 /// The token broker's counts, read at each scrape.
@@ -199,6 +204,26 @@ fn show_tokens(series: &metrics::Registry, azure: Arc<azure::Broker>) {
 }
 
 impl Flags {
+    /// Pushes by OpenTelemetry, if that is wanted. What is wrong with its variables is said and keeps nobody from scaling.
+    fn push(&self, series: &metrics::Registry, shutdown: &CancellationToken) -> Option<JoinHandle<()>> {
+        if !self.enable_opentelemetry_metrics {
+            return None;
+        }
+        match keda_otlp::Settings::read(environment::text, self.ca_dir.clone()) {
+            Ok((settings, notices)) => {
+                for notice in notices {
+                    tracing::warn!(logger = "otel_collector", "{notice}");
+                }
+                let push = keda_otlp::push(settings, series.clone(), shutdown.clone());
+                Some(tokio::spawn(push))
+            }
+            Err(problem) => {
+                tracing::error!(logger = "otel_collector", error = %problem, "no metrics are pushed");
+                None
+            }
+        }
+    }
+
     fn options(&self) -> Result<Options> {
         let namespace = environment::pod_namespace();
         Ok(Options {
