@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::http::{HeaderValue, sensitive};
-use crate::{Error, Kind, Secret};
+use crate::{Error, Kind, Secret, aws};
 
 /// The `podIdentity` of a trigger's authentication. Empty texts are absent ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -32,6 +32,8 @@ pub struct PodIdentity {
     pub role_arn: Option<String>,
     /// `externalID`: for assuming the AWS role.
     pub external_id: Option<String>,
+    /// Whether the role was chosen by the cluster's administrators: it stands in a ClusterTriggerAuthentication.
+    pub by_cluster: bool,
     /// The ServiceAccount of the scaled workload's pods, where the owner is the workload.
     pub workload: Option<ServiceAccount>,
 }
@@ -45,6 +47,10 @@ pub enum Provider {
     None,
     /// `azure-workload`: Microsoft Entra workload identity.
     AzureWorkload,
+    /// `aws`: a role of AWS, or the operator's own identity there.
+    Aws,
+    /// `aws-eks`: the role that the workload's ServiceAccount names, assumed by the operator. Deprecated.
+    AwsEks,
     /// Another provider, by its word; no trigger can use one yet, each says so by its name.
     Other(String),
 }
@@ -80,6 +86,8 @@ impl PodIdentity {
         let provider = match provider {
             "" | "none" => Provider::None,
             "azure-workload" => Provider::AzureWorkload,
+            "aws" => Provider::Aws,
+            "aws-eks" => Provider::AwsEks,
             other => Provider::Other(other.to_owned()),
         };
         Self { provider, ..Self::default() }
@@ -90,8 +98,20 @@ impl PodIdentity {
         match &self.provider {
             Provider::None => None,
             Provider::AzureWorkload => Some("azure-workload"),
+            Provider::Aws => Some("aws"),
+            Provider::AwsEks => Some("aws-eks"),
             Provider::Other(name) => Some(name),
         }
+    }
+
+    /// Whether it is an identity of AWS in the way of today (`aws`).
+    pub fn is_aws(&self) -> bool {
+        self.provider == Provider::Aws
+    }
+
+    /// Whether it is an identity of AWS in the deprecated way (`aws-eks`).
+    pub fn is_aws_eks(&self) -> bool {
+        self.provider == Provider::AwsEks
     }
 
     /// Whether it is an Azure workload identity.
@@ -178,6 +198,11 @@ pub trait Tokens: Send + Sync {
     /// # Errors
     /// As [`Tokens::token`].
     async fn renew(&self, request: &TokenRequest, refused: &Token) -> Result<Option<Token>, Error>;
+
+    /// Where credentials of AWS come from, which are no tokens: they sign.
+    fn aws(&self) -> Option<&dyn aws::Provider> {
+        None
+    }
 }
 
 /// A process without identities, for triggers that never use one.
@@ -213,9 +238,13 @@ mod tests {
 
     #[test]
     fn a_providers_word_survives() {
-        for (word, provider) in
-            [("", None), ("none", None), ("azure-workload", Some("azure-workload")), ("gcp", Some("gcp"))]
-        {
+        for (word, provider) in [
+            ("", None),
+            ("none", None),
+            ("azure-workload", Some("azure-workload")),
+            ("aws", Some("aws")),
+            ("gcp", Some("gcp")),
+        ] {
             assert_eq!(PodIdentity::from_provider(word).provider(), provider);
         }
     }

@@ -6,9 +6,9 @@
 //! [`Environment`]. A new trigger implements [`Trigger`] in a folder of its own in one of the family crates.
 
 // The derive writes paths that begin with `keda_scaler`, in tests in here too.
-#[cfg(test)]
 extern crate self as keda_scaler;
 
+pub mod aws;
 mod catalogue;
 pub mod clock;
 pub mod config;

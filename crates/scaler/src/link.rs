@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::identity::{Token, TokenRequest, Tokens};
 use crate::telemetry::{Subject, Telemetry};
-use crate::{Clock, Code, Context, Environment, Error, Kind, http, kube};
+use crate::{Clock, Code, Context, Environment, Error, Kind, aws, http, kube};
 
 /// Given to [`crate::Trigger::connect`]. Cheap to clone.
 #[derive(Clone)]
@@ -65,6 +65,34 @@ impl Link {
             let text = format!("no token within {patience:?}: it is still being asked for");
             Err(Error::coded(Kind::Timeout, Code::AzureLoginSlow, text, ""))
         })
+    }
+
+    /// Valid credentials of AWS, or newer ones in place of those refused; waited for as long as the trigger's default HTTP deadline.
+    pub(crate) async fn aws_credentials(
+        &self,
+        identity: &aws::Identity,
+        refused: Option<&aws::Credentials>,
+    ) -> Result<Option<aws::Credentials>, Error> {
+        if let (aws::Who::Keys(keys), None) = (&identity.who, refused) {
+            return Ok(Some(aws::Credentials::of(keys)));
+        }
+        let provider = self.tokens.aws().ok_or_else(aws::unavailable)?;
+        let asking = async {
+            match refused {
+                None => provider.credentials(identity).await.map(Some),
+                Some(refused) => provider.renew(identity, refused).await,
+            }
+        };
+        let patience = self.context.http_timeout;
+        tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| {
+            let text = format!("no AWS credentials within {patience:?}: they are still being asked for");
+            Err(Error::coded(Kind::Timeout, Code::AwsSlow, text, ""))
+        })
+    }
+
+    /// What the process knows about AWS apart from credentials.
+    pub(crate) fn aws_defaults(&self) -> aws::Defaults {
+        self.tokens.aws().map(|provider| provider.defaults().clone()).unwrap_or_default()
     }
 
     /// Reports that the source answered without a number, and whether the user chose to read that as 0.

@@ -27,7 +27,8 @@ const MAX_REDIRECTS: usize = 10;
 /// A client that nobody used for this long is dropped with its connections, e.g. after a credential was rotated.
 const FORGET_AFTER: Duration = Duration::from_secs(300);
 
-/// Sends requests over the network. Proxies come from the environment, as with Go: never for loopback addresses.
+/// Sends requests over the network. Proxies come from the environment, as with Go: never for
+/// loopback and link-local addresses.
 pub struct Client {
     settings: Settings,
     roots: Roots,
@@ -126,7 +127,7 @@ impl Client {
             } else {
                 0
             });
-        if is_loopback(url) {
+        if is_near(url) {
             builder = builder.no_proxy();
         }
         builder
@@ -247,10 +248,15 @@ async fn read(request: &Request, mut response: reqwest::Response) -> Result<Resp
     Ok(Response { status, headers, body })
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Loopback, and link-local addresses, where nodes have their metadata and credentials: no proxy knows those.
+fn is_near(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || host.parse::<IpAddr>().is_ok_and(|address| match address {
+            IpAddr::V4(address) => address.is_loopback() || address.is_link_local(),
+            // fd00:ec2::/32 is where Amazon's nodes have theirs.
+            IpAddr::V6(address) => address.is_loopback() || address.segments()[..2] == [0xfd00, 0xec2],
+        })
 }
 
 fn transport_error(request: &Request, error: reqwest::Error) -> Error {
