@@ -71,7 +71,7 @@ impl Settings {
 
 /// The ServiceAccount that a mounted token speaks for; `None` for anything else.
 pub fn service_account_of(token: &str) -> Option<ServiceAccount> {
-    let subject = subject::Claims::of(token)?.subject;
+    let subject = crate::claims::Claims::of(token)?.subject;
     let (namespace, name) = subject.strip_prefix("system:serviceaccount:")?.split_once(':')?;
     Some(ServiceAccount { namespace: namespace.to_owned(), name: name.to_owned() })
 }

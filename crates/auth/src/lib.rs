@@ -13,8 +13,10 @@
 //! typing error. Here each of them is an [`Error`] that names the parameter, the object and the key. No error ever
 //! carries a value.
 
+pub mod aws;
 pub mod azure;
 mod broker;
+mod claims;
 mod env;
 mod error;
 mod file;

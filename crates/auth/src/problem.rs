@@ -43,6 +43,14 @@ impl Problem {
         Self { kind, code, class, text: text.into(), advice: advice.into() }
     }
 
+    /// A failure that another broker has told already: what it says stays.
+    pub(crate) fn relayed(error: &Error) -> Self {
+        let code = error.code.unwrap_or(Code::AwsUnreachable);
+        let mark = format!(" [{code}]");
+        let (text, advice) = error.message.split_once(&mark).unwrap_or((&error.message, ""));
+        Self::new(error.kind, code, Class::Local, text, advice.trim_start_matches("; "))
+    }
+
     /// The error for triggers, after this kind of problem has lasted for `lasted`.
     pub(crate) fn error(&self, lasted: Duration) -> Error {
         let Self { kind, code, class, text, advice } = self;

@@ -214,7 +214,7 @@ fn refuse_unsupported(origin: &ReadKey, spec: &TriggerAuthenticationSpec) -> Res
 /// Names the first source that a spec needs and that is not supported yet.
 pub fn unsupported(spec: &TriggerAuthenticationSpec) -> Option<String> {
     let provider = spec.pod_identity.as_ref().map(|identity| identity.provider.as_str()).unwrap_or_default();
-    if !matches!(provider, "" | "none" | "azure-workload" | "azure") {
+    if !matches!(provider, "" | "none" | "azure-workload" | "azure" | "aws" | "aws-eks") {
         return Some(format!("podIdentity provider {provider}"));
     }
     let sources = [

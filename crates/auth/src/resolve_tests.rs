@@ -191,7 +191,6 @@ async fn a_missing_variable_is_named_with_its_container() {
 async fn other_sources_are_refused_by_name() {
     let credentials = json!({ "parameter": "p", "name": "n" });
     for (spec, source) in [
-        (json!({ "podIdentity": { "provider": "aws" } }), "podIdentity provider aws"),
         (json!({ "podIdentity": { "provider": "gcp" } }), "podIdentity provider gcp"),
         (
             json!({ "azureKeyVault": { "vaultUri": "https://vault", "secrets": [credentials.clone()] } }),

@@ -10,8 +10,8 @@ use keda_scaler::kube::Reader;
 use keda_scaler::{Clock, Code, Error, Kind};
 
 use super::Settings;
-use super::subject::Claims;
 use crate::broker::{self, Flow, Issued};
+use crate::claims::Claims;
 use crate::problem::Problem;
 
 /// The token broker of the process. Cheap to clone; clones share everything.

@@ -14,8 +14,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::problem;
-use super::subject::{Assertion, Claims};
+use super::subject::Assertion;
 use crate::broker::Issued;
+use crate::claims::Claims;
 use crate::problem::{Class, Problem};
 
 /// Longest quotation of the login host's words.

@@ -14,7 +14,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use keda_scaler::http::{self, ErrorKind, Method, Request, Response, StatusCode, Transport, header};
 use serde_json::{Value, json};
 
-use super::subject::Claims;
+use crate::claims::Claims;
 
 /// The issuer of every federated token here.
 pub const ISSUER: &str = "https://oidc.example/cluster/";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keda_scaler::{Code, Kind};
 
 use super::exchange::Presented;
-use super::subject::Claims;
+use crate::claims::Claims;
 use crate::problem::{Class, Problem};
 
 /// The login host's refusal by its AADSTS numbers, else by its status.

@@ -1,21 +1,15 @@
 //! The federated token: where it comes from, and what it says about itself.
 
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use keda_scaler::identity::ServiceAccount;
 use keda_scaler::kube::Reader;
 use keda_scaler::{Code, Kind, Secret};
-use serde::Deserialize;
 
+use crate::claims::{self, Claims};
 use crate::problem::{Class, Problem};
-
-/// A file larger than this holds no token.
-const LARGEST: u64 = 64 * 1024;
 
 /// How long a token lives that is asked for only to be exchanged.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -24,62 +18,6 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 pub(super) struct Assertion {
     pub(super) token: Secret,
     pub(super) claims: Claims,
-}
-
-/// What a JSON web token says about itself. Not verified: it is our own, or was handed to us over a verified connection.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Claims {
-    pub(crate) issuer: String,
-    pub(crate) subject: String,
-    pub(crate) audience: String,
-    pub(crate) expires: Option<Timestamp>,
-    /// `oid`: the object id of the principal, in access tokens of Entra.
-    pub(crate) object_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Payload {
-    #[serde(default)]
-    iss: String,
-    #[serde(default)]
-    sub: String,
-    #[serde(default)]
-    aud: Audience,
-    exp: Option<i64>,
-    oid: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Default for Audience {
-    fn default() -> Self {
-        Self::Many(Vec::new())
-    }
-}
-
-impl Claims {
-    /// Reads a token's payload; `None` if the text is no JSON web token.
-    pub(crate) fn of(token: &str) -> Option<Self> {
-        let mut parts = token.trim().split('.');
-        let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-        let payload: Payload = serde_json::from_slice(&bytes).ok()?;
-        Some(Self {
-            issuer: payload.iss,
-            subject: payload.sub,
-            audience: match payload.aud {
-                Audience::One(one) => one,
-                Audience::Many(many) => many.join(", "),
-            },
-            expires: payload.exp.and_then(|second| Timestamp::from_second(second).ok()),
-            object_id: payload.oid,
-        })
-    }
 }
 
 /// The mounted token. A projected volume is memory of the node, so reading it holds nothing up.
@@ -96,14 +34,8 @@ pub(super) fn from_file(path: &Path, now: Timestamp) -> Result<Assertion, Proble
             "Azure's webhook mounts it when the pod is created with the label azure.workload.identity/use: \"true\"",
         )
     };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| unusable(error.to_string()))?;
-    file.take(LARGEST).read_to_string(&mut text).map_err(|error| unusable(error.to_string()))?;
-    if text.trim().is_empty() {
-        return Err(unusable("it is empty".to_owned()));
-    }
-    let claims = Claims::of(&text).ok_or_else(|| unusable("it holds no JSON web token".to_owned()))?;
-    let assertion = Assertion { token: Secret::new(text.trim()), claims };
+    let (token, claims) = claims::from_file(path).map_err(unusable)?;
+    let assertion = Assertion { token, claims };
     match assertion.claims.expires {
         Some(expired) if expired <= now => Err(Problem::new(
             Kind::Auth,

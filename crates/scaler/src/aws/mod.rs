@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 pub use self::endpoint::Endpoints;
 pub use self::parameters::Aws;
-pub use self::refusal::{Asked, Refusal, refusal};
+pub use self::refusal::{Asked, Refusal, refusal, tag};
 pub(crate) use self::service::unavailable;
 pub use self::service::{Access, Answered, Defaults, Provider, Service};
 #[cfg(feature = "contract")]

@@ -144,8 +144,8 @@ impl Refusal {
     }
 }
 
-/// The text of the first element of this name in an XML document, without its escapes.
-pub(crate) fn tag(xml: &str, name: &str) -> Option<String> {
+/// The text of the first element of this name, without attributes, in an XML document, without its escapes.
+pub fn tag(xml: &str, name: &str) -> Option<String> {
     let rest = xml.split_once(&format!("<{name}>"))?.1;
     let inside = rest.split_once(&format!("</{name}>"))?.0;
     let plain =

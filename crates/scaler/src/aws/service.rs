@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::endpoint::{is_region, region_of};
-use super::{Credentials, Endpoints, Identity, Signing, Who, refusal};
+use super::{Credentials, Endpoints, Identity, Signing, refusal};
 use crate::http::{Request, Response};
 use crate::{Code, Error, Kind, Link};
 
@@ -201,7 +201,7 @@ impl Service {
     /// The identity, its credentials asked for in the region where they are used unless something else is said.
     fn identity_in(&self, region: &str) -> Identity {
         let mut identity = self.identity.clone();
-        if identity.region.is_none() && matches!(identity.who, Who::Role(_)) {
+        if identity.region.is_none() {
             identity.region = Some(region.to_owned());
         }
         identity
