@@ -30,7 +30,6 @@ use std::time::Duration;
 use keda_scaler::identity::ServiceAccount;
 
 pub use broker::{Broker, Counters};
-pub(crate) use subject::Claims;
 pub use walk::{Step, Walk};
 
 /// What the process knows about its own Azure identity. Every part may be missing: a TriggerAuthentication, or the

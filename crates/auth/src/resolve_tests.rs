@@ -410,3 +410,48 @@ async fn regular_files_below_the_folder_and_no_other_7783() {
     }
     drop(socket);
 }
+
+/// auth.md 2 and 4.1: whose role it is.
+#[tokio::test]
+async fn an_aws_identity_names_a_role_or_the_workloads() {
+    const ARN: &str = "arn:aws:iam::111122223333:role/shop";
+    let template = json!({ "spec": { "serviceAccountName": "web", "containers": [{ "name": "main" }] } });
+    let cluster = |annotations: &[(&str, &str)]| {
+        Memory::default().template("ns/app", template.clone()).account("ns/web", annotations)
+    };
+    let annotated = [("eks.amazonaws.com/role-arn", ARN)];
+    let identity = async |cluster: Memory, spec: Value| {
+        let cluster = cluster.authentication("ns/auth", json!({ "podIdentity": spec }));
+        resolve_ta(&cluster).await.map(|resolved| resolved.pod_identity)
+    };
+    let given = json!({ "provider": "aws", "roleArn": ARN, "externalID": "shop-1" });
+    let found = identity(Memory::default(), given.clone()).await.unwrap();
+    assert_eq!((found.role_arn.as_deref(), found.external_id.as_deref()), (Some(ARN), Some("shop-1")));
+    assert!(found.is_aws() && !found.by_cluster);
+    let found = identity(Memory::default(), json!({ "provider": "aws" })).await.unwrap();
+    assert_eq!(found.role_arn, None);
+
+    for provider in ["aws", "aws-eks"] {
+        let workload = json!({ "provider": provider, "identityOwner": "workload" });
+        let found = identity(cluster(&annotated), workload).await.unwrap();
+        assert_eq!((found.role_arn.as_deref(), found.provider()), (Some(ARN), Some(provider)));
+    }
+    // The deprecated provider means the workload's role, and does without one.
+    let found = identity(cluster(&annotated), json!({ "provider": "aws-eks" })).await.unwrap();
+    assert_eq!(found.role_arn.as_deref(), Some(ARN));
+    let found = identity(cluster(&[]), json!({ "provider": "aws-eks" })).await.unwrap();
+    assert_eq!(found.role_arn, None);
+    let error = identity(cluster(&[]), json!({ "provider": "aws", "identityOwner": "workload" })).await;
+    let error = error.expect_err("no annotation").to_string();
+    assert!(
+        error.contains("ServiceAccount ns/web has no annotation eks.amazonaws.com/role-arn [aws-role]"),
+        "{error}"
+    );
+    let both = json!({ "provider": "aws", "roleArn": ARN, "identityOwner": "workload" });
+    assert!(identity(cluster(&annotated), both).await.is_err(), "as admission says");
+
+    let cluster = Memory::default().authentication("shared", json!({ "podIdentity": given }));
+    let reference = reference("shared", Some("ClusterTriggerAuthentication"));
+    let resolved = resolve(Some(&reference), &scope(), &cluster).await.unwrap();
+    assert!(resolved.pod_identity.by_cluster, "its administrators chose the role");
+}

@@ -12,7 +12,7 @@ use keda_scaler::kube::Reader;
 use keda_scaler::{Code, Error, Kind, Secret};
 
 use super::Settings;
-use crate::azure::Claims;
+use crate::claims::Claims;
 
 /// A larger file holds no token.
 const LARGEST: u64 = 64 * 1024;

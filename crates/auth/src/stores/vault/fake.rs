@@ -10,7 +10,7 @@ use keda_scaler::http::{self, ErrorKind, Request, Response, StatusCode, Transpor
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::azure::Claims;
+use crate::claims::Claims;
 
 /// Clones are the same.
 #[derive(Clone, Default)]
