@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from harness import canary
+
 
 def _secret(name: str, **data: str) -> dict:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
@@ -23,13 +25,14 @@ SOURCES = {
 
 @pytest.mark.parametrize("where", SOURCES)
 def test_token(space, proxy, where):
-    proxy.want("Bearer sesame")
+    token = canary.secret("token")
+    proxy.want(f"Bearer {token}")
     space.workload()
     space.patch("deployment", "app", {"spec": {"template": {"spec": {"containers": [
         {"name": "main", "image": "none", "env": [{"name": "TOKEN", "valueFrom": {
             "secretKeyRef": {"name": "credentials", "key": "token"}}}]}]}}}})
-    space.apply(_secret("credentials", token="sesame"),
-                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"token": "sesame"}},
+    space.apply(_secret("credentials", token=token),
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"token": token}},
                 _authentication(**SOURCES[where]))
     space.load(5)
     space.scaled_object(triggers=[space.prometheus_trigger(server=proxy.url, auth="auth", authModes="bearer")])
@@ -40,23 +43,24 @@ def test_token(space, proxy, where):
 
 def test_rotated_secret(space, proxy):
     """The token changes at the source and then in the Secret: the next poll has it, nothing else is touched."""
-    proxy.want("Bearer sesame-1")
+    first, second = canary.secret("first"), canary.secret("second")
+    proxy.want(f"Bearer {first}")
     space.workload()
-    space.apply(_secret("credentials", token="sesame-1"), _authentication(**SOURCES["secret"]))
+    space.apply(_secret("credentials", token=first), _authentication(**SOURCES["secret"]))
     space.load(25)
     space.scaled_object(triggers=[space.prometheus_trigger(
         server=proxy.url, auth="auth", authModes="bearer", ignoreNullValues="false")])
     space.wait_replicas(3, seconds=40)
-    proxy.want("Bearer sesame-2")
+    proxy.want(f"Bearer {second}")
     failed = space.wait_condition("Ready", "False", "TriggerError")
     assert "401" in failed["message"]
     space.steady(6)
     rotated = time.time()
-    space.apply(_secret("credentials", token="sesame-2"))
+    space.apply(_secret("credentials", token=second))
     space.wait_condition("Ready", "True", "ScaledObjectReady", seconds=10)
     space.note_time("Secret rotated until Ready", time.time() - rotated)
     story = space.record.story()
-    for text in ("sesame-1", "sesame-2", base64.b64encode(b"sesame-2").decode()):
+    for text in (first, second, base64.b64encode(second.encode()).decode()):
         assert text not in story, "a secret was shown"
 
 
@@ -64,9 +68,10 @@ def test_cluster_trigger_authentication(space, proxy, state):
     """Its Secret is looked up in KEDA's own namespace."""
     from harness.cluster import kubectl
 
-    proxy.want("Bearer shared")
+    token = canary.secret("shared")
+    proxy.want(f"Bearer {token}")
     name = space.name
-    kubectl(state, "-n", "keda", "create", "secret", "generic", name, "--from-literal=token=shared")
+    kubectl(state, "-n", "keda", "create", "secret", "generic", name, f"--from-literal=token={token}")
     space.apply(_authentication("ClusterTriggerAuthentication", name, secretTargetRef=[
         {"parameter": "bearerToken", "name": name, "key": "token"}]))
     try:
@@ -83,7 +88,8 @@ def test_cluster_trigger_authentication(space, proxy, state):
 
 def test_late_authentication(space, proxy):
     """The TriggerAuthentication, then its Secret, come after the ScaledObject: each gap is named, and closes by itself."""
-    proxy.want("Bearer sesame")
+    token = canary.secret("late")
+    proxy.want(f"Bearer {token}")
     space.workload()
     space.load(5)
     space.scaled_object(triggers=[space.prometheus_trigger(server=proxy.url, auth="auth", authModes="bearer")])
@@ -97,6 +103,6 @@ def test_late_authentication(space, proxy):
         return "credentials" in message and "token" in message
     from harness.cluster import until
     until("a condition that names the Secret and its key", names_the_secret, 20)
-    space.apply(_secret("credentials", token="sesame"))
+    space.apply(_secret("credentials", token=token))
     space.wait_condition("Ready", "True", "ScaledObjectReady", seconds=20)
     space.wait_replicas(1, seconds=15)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness import canary
 from harness.cluster import Refused, until
 
 # What is wrong, and the words that the condition and an event must both say.
@@ -63,7 +64,7 @@ TRIGGERS = {
 }
 
 SUPPORTING = [
-    {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "credentials"}, "stringData": {"other": "x"}},
+    {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "credentials"}, "stringData": {"other": canary.secret("other")}},
     {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": "keyless"}, "spec": {
         "secretTargetRef": [{"parameter": "bearerToken", "name": "credentials", "key": "token"}]}},
     {"apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": {"name": "vault"}, "spec": {

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from harness import canary
 from harness.cluster import until
 
 
@@ -175,10 +176,11 @@ def test_kubernetes_resource_of_a_secret(space):
     space.scaled_object(triggers=[{"type": "kubernetes-resource", "metadata": {
         "resourceKind": "Secret", "resourceName": "limits", "key": "n", "targetValue": "10"}}])
     space.wait_replicas(2, seconds=40)
-    secret("hunter2")
+    hidden = canary.secret("number")
+    secret(hidden)
     failed = space.wait_condition("Ready", "False", "TriggerError")
     assert f"key n of Secret {space.name}/limits: does not begin with a number" in failed["message"]
-    assert "hunter2" not in space.record.story()
+    assert hidden not in space.record.story()
 
 
 def test_query_and_threshold_change(space):

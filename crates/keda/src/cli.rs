@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         Command::Webhooks(flags) => webhooks::run(flags),
         Command::Crds(flags) => crds::run(&flags),
         Command::Lint(flags) => lint::run(&flags),
-        Command::Doctor(flags) => doctor::run(flags),
+        Command::Doctor(flags) => doctor::run(&flags),
         Command::Schema(flags) => schema::run(&flags),
         Command::Demo(flags) => demo::run(flags),
     }

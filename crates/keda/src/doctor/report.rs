@@ -1,8 +1,9 @@
-//! What was found, as a table.
+//! What was found, as a table or as JSON.
 
 use std::fmt::Write as _;
 
 use keda_scaler::Error;
+use serde_json::{Value, json};
 
 /// Findings in the order of the way.
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ pub(super) struct Report {
 #[derive(Debug)]
 enum Line {
     Heading(String),
-    Finding { mark: Mark, step: &'static str, text: String, more: Vec<String> },
+    Finding { mark: Mark, step: &'static str, text: String, fix: Option<String>, see: Option<String> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,18 +32,17 @@ impl Report {
 
     /// A step that succeeded.
     pub(super) fn good(&mut self, step: &'static str, text: impl Into<String>) {
-        self.push(Mark::Good, step, text.into(), Vec::new());
+        self.push(Mark::Good, step, text.into(), None, None);
     }
 
     /// A step that nothing can be said about.
     pub(super) fn unknown(&mut self, step: &'static str, text: impl Into<String>) {
-        self.push(Mark::Unknown, step, text.into(), Vec::new());
+        self.push(Mark::Unknown, step, text.into(), None, None);
     }
 
     /// A step that failed, with what to do.
     pub(super) fn wrong(&mut self, step: &'static str, text: impl Into<String>, advice: &str) {
-        let more = if advice.is_empty() { Vec::new() } else { vec![format!("fix: {advice}")] };
-        self.push(Mark::Bad, step, text.into(), more);
+        self.push(Mark::Bad, step, text.into(), Some(advice.to_owned()), None);
     }
 
     /// A step that failed as the operator says it.
@@ -50,14 +50,20 @@ impl Report {
         let Some(code) = error.code else { return self.wrong(step, error.message.clone(), "") };
         let bracketed = format!(" [{code}]");
         let (what, advice) = error.message.split_once(&bracketed).unwrap_or((&error.message, ""));
-        let advice = advice.trim_start_matches(';').trim();
-        let mut more = if advice.is_empty() { Vec::new() } else { vec![format!("fix: {advice}")] };
-        more.push(format!("see: docs/errors/{code}.md"));
-        self.push(Mark::Bad, step, what.to_owned(), more);
+        let advice = advice.trim_start_matches(';').trim().to_owned();
+        self.push(Mark::Bad, step, what.to_owned(), Some(advice), Some(format!("docs/errors/{code}.md")));
     }
 
-    fn push(&mut self, mark: Mark, step: &'static str, text: String, more: Vec<String>) {
-        self.lines.push(Line::Finding { mark, step, text, more });
+    fn push(
+        &mut self,
+        mark: Mark,
+        step: &'static str,
+        text: String,
+        fix: Option<String>,
+        see: Option<String>,
+    ) {
+        let fix = fix.filter(|fix| !fix.is_empty());
+        self.lines.push(Line::Finding { mark, step, text, fix, see });
     }
 
     /// Whether nothing is wrong.
@@ -76,14 +82,16 @@ impl Report {
         for line in &self.lines {
             let written = match line {
                 Line::Heading(text) => writeln!(table, "{text}"),
-                Line::Finding { mark, step, text, more } => {
+                Line::Finding { mark, step, text, fix, see } => {
                     let mark = match mark {
                         Mark::Good => '✓',
                         Mark::Bad => '✗',
                         Mark::Unknown => '-',
                     };
+                    let more = [("fix", fix), ("see", see)];
+                    let more = more.into_iter().filter_map(|(what, text)| Some((what, text.as_ref()?)));
                     let rest: String =
-                        more.iter().map(|line| format!("    {:width$}  {line}\n", "")).collect();
+                        more.map(|(what, text)| format!("    {:width$}  {what}: {text}\n", "")).collect();
                     writeln!(table, "  {mark} {step:width$}  {text}").and_then(|()| table.write_str(&rest))
                 }
             };
@@ -91,5 +99,28 @@ impl Report {
             debug_assert!(written.is_ok());
         }
         table
+    }
+
+    /// For programs: `{"well": false, "findings": [{"about", "step", "mark", "text", "fix", "see"}]}`, with `mark` one of `good`, `wrong`
+    /// and `unknown`.
+    pub(super) fn json(&self) -> Value {
+        let mut about = "";
+        let mut findings = Vec::new();
+        for line in &self.lines {
+            match line {
+                Line::Heading(text) => about = text,
+                Line::Finding { mark, step, text, fix, see } => {
+                    let mark = match mark {
+                        Mark::Good => "good",
+                        Mark::Bad => "wrong",
+                        Mark::Unknown => "unknown",
+                    };
+                    findings.push(json!({
+                        "about": about, "step": step, "mark": mark, "text": text, "fix": fix, "see": see,
+                    }));
+                }
+            }
+        }
+        json!({ "well": self.is_well(), "findings": findings })
     }
 }
