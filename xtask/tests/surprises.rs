@@ -152,6 +152,14 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty())
 }
 
+/// Whether a text has an id: a number as a word of digits, another one in any case and with `_` for `-`.
+fn mentions(text: &str, id: &str) -> bool {
+    match id.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => words(text).any(|word| word == id),
+        false => text.to_ascii_lowercase().replace('_', "-").contains(&id.to_ascii_lowercase()),
+    }
+}
+
 /// What is wrong with an entry.
 fn faults(entry: &Entry, tree: &Tree) -> Vec<String> {
     let mut faults = Vec::new();
@@ -180,12 +188,12 @@ fn faults(entry: &Entry, tree: &Tree) -> Vec<String> {
     }
     if entry.is_report() && entry.here != "later" {
         let names: Vec<_> = tests.iter().map(|(place, name)| tree.known_as(place, name)).collect();
-        if !names.iter().any(|name| words(name).any(|word| word == entry.ids[0])) {
+        if !names.iter().any(|name| mentions(name, &entry.ids[0])) {
             faults.push(format!("{} is in no test's name", entry.ids[0]));
         }
         let sources: Vec<_> = tests.iter().filter_map(|(place, name)| tree.test(place, name)).collect();
         for id in &entry.ids {
-            if !sources.iter().any(|text| words(text).any(|word| word == id)) {
+            if !sources.iter().any(|text| mentions(text, id)) {
                 faults.push(format!("{id} is nowhere in the tests' files"));
             }
         }

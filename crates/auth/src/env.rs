@@ -49,6 +49,7 @@ pub(crate) async fn variables(
     reader: &dyn Reader,
 ) -> Result<BTreeMap<String, String>, Error> {
     let mut variables = BTreeMap::new();
+    let readable = reader.may_read_secrets(namespace);
     for source in container.env_from.iter().flatten() {
         let prefix = source.prefix.as_deref().unwrap_or_default();
         let missing = |object| Error::MissingEnvFrom { container: container.name.clone(), object };
@@ -62,7 +63,7 @@ pub(crate) async fn variables(
                 Ok(None) => return Err(missing(object)),
                 Err(cause) => return Err(Error::Read { object, cause }),
             }
-        } else if let Some(from) = &source.secret_ref {
+        } else if let Some(from) = source.secret_ref.as_ref().filter(|_| readable) {
             let object = ReadKey::secret(namespace, &from.name);
             match reader.secret(namespace, &from.name).await {
                 Ok(Some(data)) => {
@@ -104,6 +105,10 @@ async fn referenced(
         object,
     };
     if let Some(from) = &source.secret_key_ref {
+        // Restricted secret access: unset, as upstream.
+        if !reader.may_read_secrets(namespace) {
+            return Ok(None);
+        }
         let object = ReadKey::secret(namespace, &from.name);
         return match reader.secret(namespace, &from.name).await {
             Ok(Some(mut data)) => data
@@ -199,6 +204,21 @@ mod tests {
         ] {
             assert_eq!(expand(literal, &known), expected, "{literal}");
         }
+    }
+
+    #[tokio::test]
+    async fn restricted_secret_access_leaves_variables_from_secrets_unset() {
+        let mut cluster = Memory::default().secret("ns/credentials", &[("USER", b"me")]);
+        cluster.restricted = true;
+        cluster.secrets_fail = Some(keda_scaler::kube::ReadError::permanent("was read all the same"));
+        let container = json!({ "name": "main",
+            "envFrom": [{ "secretRef": { "name": "credentials" } }],
+            "env": [
+                { "name": "TOKEN", "valueFrom": { "secretKeyRef": { "name": "credentials", "key": "USER" } } },
+                { "name": "HOST", "value": "db" },
+            ] });
+        let variables = env(&cluster, container).await.unwrap();
+        assert_eq!(variables.keys().map(String::as_str).collect::<Vec<_>>(), ["HOST"]);
     }
 
     #[tokio::test]

@@ -69,6 +69,15 @@ pub enum Error {
         path: String,
     },
 
+    /// The annotation that lists hosts cannot be read.
+    #[error("annotation {annotation} of {origin}: {text}", annotation = keda_scaler::destinations::ANNOTATION)]
+    Hosts {
+        /// The object that has it.
+        origin: ReadKey,
+        /// The entry and what is allowed.
+        text: String,
+    },
+
     /// A secret store is not reached from this process, which is not the operator.
     #[error("{field} of {origin} is asked by the operator only")]
     ElsewhereStore {

@@ -15,6 +15,7 @@
 
 pub mod aws;
 pub mod azure;
+mod binding;
 mod broker;
 mod claims;
 mod env;

@@ -21,6 +21,8 @@ pub(crate) struct Memory {
     accounts: BTreeMap<String, BTreeMap<String, String>>,
     /// Every read of a Secret fails with this.
     pub(crate) secrets_fail: Option<ReadError>,
+    /// No Secret may be read.
+    pub(crate) restricted: bool,
 }
 
 impl Memory {
@@ -69,6 +71,10 @@ impl Reader for Memory {
             Some(error) => Err(error.clone()),
             None => Ok(self.secrets.get(&format!("{namespace}/{name}")).cloned()),
         }
+    }
+
+    fn may_read_secrets(&self, _: &str) -> bool {
+        !self.restricted
     }
 
     async fn config_map(

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{AuthenticationRef, GroupVersionKindResource, TriggerAuthenticationSpec};
+use keda_scaler::destinations::{Destinations, Mode, Policy};
 use keda_scaler::{PodIdentity, Secret, kube::Reader};
 
+use crate::binding::Binding;
 use crate::stores::{Ask, Stores};
 use crate::{Error, ReadKey, Tracked, env, file, identity};
 
@@ -30,6 +32,8 @@ pub struct Scope {
     pub bound_token_lifetime: Duration,
     /// The secret stores outside of the cluster; by default this process does not reach them.
     pub stores: Stores,
+    /// Where credentials of the cluster may be sent.
+    pub destinations: Policy,
 }
 
 impl Default for Scope {
@@ -43,6 +47,7 @@ impl Default for Scope {
             files: Files::Off,
             bound_token_lifetime: BOUND_TOKEN_LIFETIME,
             stores: Stores::default(),
+            destinations: Policy { mode: Mode::Ignore, ..Policy::default() },
         }
     }
 }
@@ -69,6 +74,10 @@ pub struct Resolved {
     pub params: BTreeMap<String, Secret>,
     /// The identity the trigger should use towards its cloud.
     pub pod_identity: PodIdentity,
+    /// Where they may be sent.
+    pub destinations: Destinations,
+    /// What the object's author, or the cluster's administrator, should know.
+    pub warnings: Vec<String>,
     /// Every object that was read, found or not, sorted.
     pub reads: Vec<ReadKey>,
 }
@@ -88,25 +97,26 @@ pub async fn resolve(
     reader: &dyn Reader,
 ) -> Result<Resolved, Error> {
     let tracked = Tracked::new(reader);
-    let (params, pod_identity) = match reference {
-        Some(reference) if !reference.name.is_empty() => {
-            let Found { key, spec, namespace } = find(reference, scope, &tracked).await?;
-            refuse_unsupported(&key, &spec)?;
-            let pod_identity = identity::of(&key, &spec, scope, &tracked).await?;
-            (params(&key, &spec, &namespace, scope, &tracked).await?, pod_identity)
-        }
-        _ => Default::default(),
-    };
-    Ok(Resolved { params, pod_identity, reads: tracked.reads() })
+    let mut resolved = Resolved::default();
+    if let Some(reference) = reference.filter(|reference| !reference.name.is_empty()) {
+        let Found { key, spec, namespace, annotations } = find(reference, scope, &tracked).await?;
+        refuse_unsupported(&key, &spec)?;
+        resolved.pod_identity = identity::of(&key, &spec, scope, &tracked).await?;
+        let binding = Binding::of(&key, &annotations, scope)?;
+        let ask = Ask { origin: &key, namespace: &namespace, scope, reader: &tracked, binding: &binding };
+        resolved.params = params(&spec, &ask, &mut resolved.warnings).await?;
+        resolved.destinations = binding.destinations(&resolved.params, &resolved.pod_identity);
+    }
+    resolved.reads = tracked.reads();
+    Ok(resolved)
 }
 
 async fn params(
-    key: &ReadKey,
     spec: &TriggerAuthenticationSpec,
-    namespace: &SourceNamespace,
-    scope: &Scope,
-    reader: &dyn Reader,
+    ask: &Ask<'_>,
+    warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Secret>, Error> {
+    let Ask { origin: key, namespace, scope, reader, .. } = *ask;
     if let Some(path) = spec.file_path.as_deref().filter(|path| !path.is_empty()) {
         return file::params(key, path, &scope.files);
     }
@@ -150,8 +160,7 @@ async fn params(
             String::from_utf8(value).map_err(|_| Error::NotText { key: source.key.clone(), object })?;
         params.insert(source.parameter.clone(), Secret::from(value));
     }
-    let ask = Ask { origin: key, namespace, scope, reader };
-    scope.stores.params(spec, &ask, &mut params).await?;
+    scope.stores.params(spec, ask, &mut params, warnings).await?;
     for source in spec.bound_service_account_token.iter().flatten() {
         let (namespace, name) = (namespace.get(key)?, source.service_account_name.as_str());
         let object = ReadKey::namespaced("ServiceAccount", namespace, name);
@@ -170,6 +179,7 @@ struct Found {
     key: ReadKey,
     spec: TriggerAuthenticationSpec,
     namespace: SourceNamespace,
+    annotations: BTreeMap<String, String>,
 }
 
 /// Where the object's Secrets and ConfigMaps are. It matters only once one is read.
@@ -189,7 +199,9 @@ async fn find(reference: &AuthenticationRef, scope: &Scope, reader: &dyn Reader)
             let found = reader.trigger_authentication(&scope.namespace, name).await;
             let found = found.map_err(|cause| Error::Read { object: key.clone(), cause })?;
             let found = found.ok_or_else(|| Error::NotFound(key.clone()))?;
-            Ok(Found { key, spec: found.spec, namespace: SourceNamespace(Some(scope.namespace.clone())) })
+            let annotations = found.metadata.annotations.unwrap_or_default();
+            let namespace = SourceNamespace(Some(scope.namespace.clone()));
+            Ok(Found { key, spec: found.spec, namespace, annotations })
         }
         "ClusterTriggerAuthentication" => {
             let key = ReadKey::cluster("ClusterTriggerAuthentication", name);
@@ -197,7 +209,8 @@ async fn find(reference: &AuthenticationRef, scope: &Scope, reader: &dyn Reader)
             let found = found.map_err(|cause| Error::Read { object: key.clone(), cause })?;
             let found = found.ok_or_else(|| Error::NotFound(key.clone()))?;
             let namespace = SourceNamespace(scope.cluster_object_namespace.clone());
-            Ok(Found { key, spec: found.spec.0, namespace })
+            let annotations = found.metadata.annotations.unwrap_or_default();
+            Ok(Found { key, spec: found.spec.0, namespace, annotations })
         }
         other => Err(Error::UnknownKind(other.to_owned())),
     }

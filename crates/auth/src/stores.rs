@@ -25,6 +25,7 @@ use keda_scaler::{Clock, Secret};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::binding::Binding;
 use crate::resolve::{Scope, SourceNamespace, pick};
 use crate::{Error, ReadKey};
 
@@ -79,6 +80,8 @@ pub(crate) struct Ask<'a> {
     /// The object that wants parameters.
     pub(crate) scope: &'a Scope,
     pub(crate) reader: &'a dyn Reader,
+    /// Where the object's credentials may be sent.
+    pub(crate) binding: &'a Binding,
 }
 
 impl Ask<'_> {
@@ -119,11 +122,12 @@ impl Stores {
         spec: &TriggerAuthenticationSpec,
         ask: &Ask<'_>,
         params: &mut BTreeMap<String, Secret>,
+        warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
         if let Some(given) = &spec.hashi_corp_vault {
             let field = "hashiCorpVault";
             let inner = self.reached(field, ask)?;
-            let query = Query::Vault(vault::prepare(given, &inner.access.vault, ask)?);
+            let query = Query::Vault(vault::prepare(given, &inner.access.vault, ask, warnings)?);
             params.extend(inner.answer(query).await.map_err(|cause| refused(field, ask, cause))?);
         }
         Ok(())

@@ -85,6 +85,10 @@ impl Reader for Tracked<'_> {
         self.reader.secret(namespace, name).await
     }
 
+    fn may_read_secrets(&self, namespace: &str) -> bool {
+        self.reader.may_read_secrets(namespace)
+    }
+
     async fn config_map(
         &self,
         namespace: &str,

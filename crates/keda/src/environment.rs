@@ -54,6 +54,11 @@ pub(crate) fn cluster_object_namespace() -> String {
         .unwrap_or_else(pod_namespace)
 }
 
+/// `KEDA_RESTRICT_SECRET_ACCESS`: the word `true`, in any case; nothing else counts, as upstream.
+pub(crate) fn restricted_secrets() -> bool {
+    given("KEDA_RESTRICT_SECRET_ACCESS").is_some_and(|word| word.eq_ignore_ascii_case("true"))
+}
+
 /// A Go duration, or the default where the variable is not set.
 pub(crate) fn duration(name: &str, default: Duration) -> Result<Duration> {
     let Some(text) = given(name) else { return Ok(default) };

@@ -7,7 +7,7 @@ use keda_auth::azure;
 use keda_operator::{
     ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, Reader, Rotation,
 };
-use keda_scaler::{Clock, Environment, http};
+use keda_scaler::{Clock, Environment, destinations, http};
 use keda_telemetry::metrics::{self, table};
 use keda_tls::make::KeyKind;
 use tokio::task::JoinHandle;
@@ -70,6 +70,12 @@ pub(crate) struct Flags {
     /// Folders whose files hashiCorpVault's credential.serviceAccount may name, besides that of the operator's own token; may be repeated.
     #[arg(long)]
     vault_service_account_dir: Vec<PathBuf>,
+    /// What is done about credentials of the cluster (of a ClusterTriggerAuthentication, or the operator's own) that go to a host which a namespace's user chose: ignore, warn (by an event) or enforce (they are not sent).
+    #[arg(long, default_value = "warn", value_parser = destinations::Mode::parse)]
+    credential_destinations: destinations::Mode,
+    /// Hosts that credentials of the cluster may be sent to, besides the clouds' own: names, *.names, each with or without a port; may be repeated.
+    #[arg(long, value_parser = destinations::Hosts::parse)]
+    credential_hosts: Vec<destinations::Hosts>,
     /// Folders of additional CA certificates for triggers and login hosts; may be repeated.
     #[arg(long, default_value = "/custom/ca")]
     ca_dir: Vec<PathBuf>,
@@ -166,7 +172,9 @@ async fn serve(flags: Flags) -> Result<()> {
     let mut identity = environment::azure_identity();
     identity.timeout = Some(settings.timeout);
     let http = Arc::new(http::Coalescing::new(http::Client::new(settings)));
-    let kube = Arc::new(Reader::new(client.clone()));
+    // Of brokers and triggers; what TriggerAuthentications name is read under the same limit by the controller.
+    let secrets_of = environment::restricted_secrets().then(environment::cluster_object_namespace);
+    let kube = Arc::new(Reader::new(client.clone()).secrets_of(secrets_of));
     let tokens = azure::Broker::new(identity, http.clone(), kube.clone(), Clock::system());
     let tokens = Arc::new(tokens);
     show_tokens(&series, Arc::clone(&tokens));
@@ -247,11 +255,21 @@ impl Flags {
                 file_root: Some(self.filepath_auth_root_path.clone())
                     .filter(|path| !path.as_os_str().is_empty()),
                 bound_token_lifetime: environment::bound_token_lifetime()?,
+                destinations: self.destinations(),
+                restrict_secret_access: environment::restricted_secrets(),
                 vault: environment::vault(&self.vault_service_account_dir)?,
                 ..ControllerOptions::default()
             },
             pod_namespace: namespace,
         })
+    }
+
+    fn destinations(&self) -> destinations::Policy {
+        let mut policy = destinations::Policy { mode: self.credential_destinations, ..Default::default() };
+        for hosts in &self.credential_hosts {
+            policy.hosts.extend(hosts.clone());
+        }
+        policy
     }
 
     fn leader_election(&self) -> Result<Option<LeaderElection>> {

@@ -36,6 +36,7 @@ use crate::{
     index::{Index, ObjectKey, WorkloadKey},
     object::Object,
     options::ControllerOptions,
+    reader::Reader,
     samples::{ObjectHandle, TriggerSet},
     status::{Ledger, Stored},
     watch,
@@ -203,6 +204,16 @@ impl Controller {
 
     pub(crate) fn client(&self) -> Client {
         self.cluster.client()
+    }
+
+    /// A reader under the process's limits, which remembers nothing yet.
+    pub(crate) fn reader(&self) -> Reader {
+        let own = self.scope.cluster_object_namespace.clone();
+        // Without a namespace nothing may be read.
+        let secrets_of = self.options.restrict_secret_access.then(|| own.unwrap_or_default());
+        Reader::new(self.client())
+            .secrets_of(secrets_of)
+            .authentications_with(self.scope.trigger_authentication_selector.clone())
     }
 
     pub(crate) fn index(&self) -> &Index {

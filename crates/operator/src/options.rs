@@ -65,6 +65,10 @@ pub struct ControllerOptions {
     pub bound_token_lifetime: Duration,
     /// What the environment says about HashiCorp Vault (`VAULT_*`).
     pub vault: keda_auth::VaultSettings,
+    /// Where credentials of the cluster may be sent (`--credential-destinations`, `--credential-hosts`).
+    pub destinations: keda_scaler::destinations::Policy,
+    /// Read Secrets of the cluster object namespace only (`KEDA_RESTRICT_SECRET_ACCESS`).
+    pub restrict_secret_access: bool,
     /// Announce metadata keys that no parameter claims (`KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS=enabled`).
     pub announce_unexpected_parameters: bool,
 }
@@ -78,6 +82,8 @@ impl Default for ControllerOptions {
             file_root: None,
             bound_token_lifetime: keda_auth::BOUND_TOKEN_LIFETIME,
             vault: keda_auth::VaultSettings::default(),
+            destinations: keda_scaler::destinations::Policy::default(),
+            restrict_secret_access: false,
             announce_unexpected_parameters: false,
         }
     }

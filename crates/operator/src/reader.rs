@@ -30,13 +30,53 @@ use crate::{
 pub struct Reader {
     cluster: Cluster,
     read: Mutex<Read>,
+    secrets_of: Option<String>,
+    authentications: Option<String>,
 }
 
 impl Reader {
     /// A reader on a client.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Reader { cluster: Cluster::new(client), read: Mutex::default() }
+        Reader {
+            cluster: Cluster::new(client),
+            read: Mutex::default(),
+            secrets_of: None,
+            authentications: None,
+        }
+    }
+
+    /// Reads Secrets of this namespace only, where one is given (`KEDA_RESTRICT_SECRET_ACCESS`).
+    #[must_use]
+    pub fn secrets_of(mut self, namespace: Option<String>) -> Self {
+        self.secrets_of = namespace;
+        self
+    }
+
+    /// Reads only TriggerAuthentications with these labels, where any are given (`WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH`).
+    #[must_use]
+    pub fn authentications_with(mut self, selector: Option<String>) -> Self {
+        self.authentications = selector;
+        self
+    }
+
+    /// A TriggerAuthentication of either kind. The API server judges the labels.
+    async fn authentication<K>(&self, api: Api<K>, name: &str) -> Result<Option<K>, ReadError>
+    where
+        K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    {
+        let Some(selector) = &self.authentications else { return self.get(api, name).await };
+        let params = ListParams::default().fields(&format!("metadata.name={name}")).labels(selector);
+        let listed = retry(|| api.list(&params)).await.map_err(|error| read_error(&error))?;
+        if let Some(found) = listed.items.into_iter().next() {
+            return Ok(Some(found));
+        }
+        match self.get(api, name).await? {
+            None => Ok(None),
+            Some(_) => Err(ReadError::permanent(format!(
+                "it lacks the labels {selector:?} of WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH, which the operator looks at only"
+            ))),
+        }
     }
 
     /// The Secrets and ConfigMaps read so far, found or not.
@@ -66,12 +106,22 @@ impl ReadsCluster for Reader {
         namespace: &str,
         name: &str,
     ) -> Result<Option<BTreeMap<String, Vec<u8>>>, ReadError> {
+        if !self.may_read_secrets(namespace) {
+            return Err(ReadError::permanent(format!(
+                "the operator runs with KEDA_RESTRICT_SECRET_ACCESS and reads Secrets of namespace {} only",
+                self.secrets_of.as_deref().unwrap_or_default()
+            )));
+        }
         let secret: Option<Secret> =
             self.get(Api::namespaced(self.cluster.client(), namespace), name).await?;
         self.note(CredentialKind::Secret, namespace, name, secret.as_ref());
         Ok(secret.map(|secret| {
             secret.data.unwrap_or_default().into_iter().map(|(key, data)| (key, data.0)).collect()
         }))
+    }
+
+    fn may_read_secrets(&self, namespace: &str) -> bool {
+        self.secrets_of.as_deref().is_none_or(|allowed| allowed == namespace)
     }
 
     async fn config_map(
@@ -90,14 +140,14 @@ impl ReadsCluster for Reader {
         namespace: &str,
         name: &str,
     ) -> Result<Option<TriggerAuthentication>, ReadError> {
-        self.get(Api::namespaced(self.cluster.client(), namespace), name).await
+        self.authentication(Api::namespaced(self.cluster.client(), namespace), name).await
     }
 
     async fn cluster_trigger_authentication(
         &self,
         name: &str,
     ) -> Result<Option<ClusterTriggerAuthentication>, ReadError> {
-        self.get(Api::all(self.cluster.client()), name).await
+        self.authentication(Api::all(self.cluster.client()), name).await
     }
 
     async fn pod_template(

@@ -279,6 +279,18 @@ request.",
         cause: "A failure on Microsoft's side, or of a proxy in between.",
         fix: "Nothing at first: the next poll asks again, nothing is scaled in meanwhile, and `fallback` applies where there is one.",
     }
+    /// Credentials are not sent to a host.
+    DestinationRefused = "destination-refused" {
+        title: "Credentials are not sent to this host",
+        seen: "are not sent to host, is sent to host, which this object chose",
+        cause: "Credentials are bound to hosts. Either the annotation `keda-rs.dev/allowed-hosts` of the TriggerAuthentication does not list the \
+host, or they belong to the cluster (the parameters of a ClusterTriggerAuthentication, the operator's own identity) while the address was \
+chosen by whoever may write a ScaledObject in some namespace: they could have it sent to a server of their own. With \
+`--credential-destinations=warn`, the default, the second is an event only.",
+        fix: "List the hosts where the credentials belong:\n\n```sh\nkubectl annotate clustertriggerauthentication shared \
+keda-rs.dev/allowed-hosts='prometheus.monitoring.svc, *.example.com'\n```\n\nFor all credentials of the cluster, give the operator \
+`--credential-hosts`. See [where credentials may go](../authentication/destinations.md).",
+    }
     /// What a TriggerAuthentication says about a Vault is not enough, or wrong.
     VaultIncomplete = "vault-incomplete" {
         title: "hashiCorpVault is not complete",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::destinations::Destinations;
 use crate::{PodIdentity, Secret};
 
 /// Where a trigger stands: its object, its place in it, and the settings that apply to it (core.md 7.5).
@@ -29,6 +30,8 @@ pub struct Context {
     pub as_metric_source: bool,
     /// The identity that the trigger's authentication asks for.
     pub pod_identity: PodIdentity,
+    /// Where its credentials may be sent.
+    pub destinations: Destinations,
 }
 
 impl Default for Context {
@@ -45,6 +48,7 @@ impl Default for Context {
             http_timeout: crate::http::DEFAULT_TIMEOUT,
             as_metric_source: false,
             pod_identity: PodIdentity::default(),
+            destinations: Destinations::default(),
         }
     }
 }

@@ -23,6 +23,13 @@ pub trait Reader: Send + Sync {
         name: &str,
     ) -> Result<Option<BTreeMap<String, Vec<u8>>>, ReadError>;
 
+    /// Whether Secrets of a namespace may be read at all. The environment of containers leaves those out that may not;
+    /// whoever names one outright is told.
+    fn may_read_secrets(&self, namespace: &str) -> bool {
+        let _ = namespace;
+        true
+    }
+
     /// The `data` of a ConfigMap.
     async fn config_map(
         &self,

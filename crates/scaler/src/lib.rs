@@ -15,6 +15,7 @@ pub mod config;
 mod context;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod destinations;
 mod environment;
 mod error;
 pub mod http;

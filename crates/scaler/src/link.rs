@@ -114,8 +114,9 @@ impl Http {
     /// Sends a request under its own deadline, else the trigger's default.
     ///
     /// # Errors
-    /// There was no answer. A status of any kind is an answer.
+    /// There was no answer, or the trigger's credentials may not go there. A status of any kind is an answer.
     pub async fn send(&self, mut request: http::Request) -> Result<http::Response, Error> {
+        self.context.destinations.allow(&request.url)?;
         let timeout = *request.timeout.get_or_insert(self.context.http_timeout);
         let what = request.describe();
         let started = Instant::now();

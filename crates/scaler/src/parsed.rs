@@ -84,6 +84,7 @@ pub(crate) fn parse<T: Trigger>(given: &Parameters, context: &Context) -> Result
     specs.extend(T::resources(&config, context)?);
     let mut notices = findings.notices;
     notices.extend(T::notices(&config, context));
+    notices.extend(context.destinations.review(given)?);
     notices.extend(unread(given, T::Config::parameters(), T::TYPE, context.trigger_name.as_deref()));
     Ok(Parsed {
         shared: Arc::new(Shared {

@@ -92,7 +92,12 @@ enum Engine {
 }
 
 /// What can be said without asking: upstream's texts where it has one.
-pub(super) fn prepare(given: &HashiCorpVault, sessions: &Sessions, ask: &Ask<'_>) -> Result<Query, Error> {
+pub(super) fn prepare(
+    given: &HashiCorpVault,
+    sessions: &Sessions,
+    ask: &Ask<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Query, Error> {
     let refused = |text: &str| {
         let error = StoreError::coded(Kind::Config, Code::VaultIncomplete, text, "");
         super::refused("hashiCorpVault", ask, error)
@@ -107,6 +112,10 @@ pub(super) fn prepare(given: &HashiCorpVault, sessions: &Sessions, ask: &Ask<'_>
         return Err(refused(&text));
     }
     let login = login(given, sessions.settings(), ask).map_err(|text| refused(&text))?;
+    if let Some(what) = login.of_the_operator(sessions.settings()) {
+        let judged = ask.binding.own(what).review_one("address", address);
+        warnings.extend(judged.map_err(|cause| super::refused("hashiCorpVault", ask, cause))?);
+    }
     let namespace = given.namespace.as_deref().map(str::trim).filter(|namespace| !namespace.is_empty());
     let namespace = namespace.map(str::to_owned).or_else(|| sessions.settings().namespace.clone());
     let mut groups: Vec<Group> = Vec::new();

@@ -19,7 +19,7 @@ impl Credentials {
     pub(super) fn of(object: &Object, target: &Target) -> Self {
         let controller = &object.controller;
         Credentials {
-            reader: Arc::new(Reader::new(controller.client())),
+            reader: Arc::new(controller.reader()),
             scope: Scope {
                 namespace: target.namespace.clone(),
                 cluster_object_namespace: controller.scope().cluster_object_namespace.clone(),
@@ -28,6 +28,7 @@ impl Credentials {
                 files: controller.options().file_root.clone().map_or(Files::Off, Files::Below),
                 bound_token_lifetime: controller.options().bound_token_lifetime,
                 stores: controller.stores().clone(),
+                destinations: controller.options().destinations.clone(),
             },
         }
     }

@@ -114,11 +114,15 @@ impl Object {
             http_timeout: self.controller.options().http_timeout,
             as_metric_source: formula::is_used(&object.spec),
             pod_identity: resolved.pod_identity,
+            destinations: resolved.destinations,
         };
         let parameters = Parameters { metadata: trigger.metadata.clone(), auth: resolved.params, env };
         let parsed = registry
             .parse(&trigger.r#type, &parameters, &context)
             .map_err(|error| Fault { text: error.to_string(), temporary: false })?;
+        for text in resolved.warnings {
+            self.announce(Notice::warning("KEDAScalerInfo", text));
+        }
         for notice in parsed.notices() {
             let asked = self.controller.options().announce_unexpected_parameters;
             if notice.kind == NoticeKind::Unread && !asked {

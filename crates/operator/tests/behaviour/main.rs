@@ -13,6 +13,7 @@ mod events;
 mod explains;
 mod isolation;
 mod lease;
+mod limits_of_credentials;
 mod metrics;
 mod panics;
 mod rotation;

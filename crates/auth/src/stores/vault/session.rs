@@ -44,6 +44,21 @@ pub(super) enum Login {
     Kubernetes { mount: String, role: String, shown: Shown },
 }
 
+impl Login {
+    /// What is shown, in words, where it is the operator's own and not the author's of the object.
+    pub(super) fn of_the_operator(&self, settings: &Settings) -> Option<&'static str> {
+        match self {
+            Self::Token(token) => {
+                (settings.token.as_ref() == Some(token)).then_some("VAULT_TOKEN for hashiCorpVault")
+            }
+            Self::Kubernetes { shown: Shown::File(_), .. } => {
+                Some("the operator's ServiceAccount token for hashiCorpVault")
+            }
+            Self::Kubernetes { .. } => None,
+        }
+    }
+}
+
 impl Key {
     /// Whose policies count, in words.
     pub(super) fn who(&self) -> &str {

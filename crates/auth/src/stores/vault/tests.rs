@@ -148,7 +148,7 @@ async fn every_engine_gives_its_texts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_objects_log_in_once_and_share_an_answer() {
+async fn a_thousand_objects_log_in_once_and_share_an_answer_6026() {
     let world = shop();
     let resolving = (0..1000).map(|_| async { world.resolve("shop", &by_account(password())).await });
     for answer in futures::future::join_all(resolving).await {
@@ -345,7 +345,7 @@ async fn what_cannot_be_is_said_without_asking() {
 
 /// Upstream 7783, GHSA-c4p6-qg4m-9jmr.
 #[tokio::test(start_paused = true)]
-async fn a_service_account_file_opens_nothing_but_its_own_folder_7783() {
+async fn a_service_account_file_opens_nothing_but_its_own_folder_ghsa_c4p6_qg4m_9jmr() {
     let home = tempfile::tempdir().unwrap();
     let (own, other) = (home.path().join("own"), home.path().join("other"));
     for folder in [&own, &other, &own.join("..data")] {
