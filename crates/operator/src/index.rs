@@ -107,7 +107,10 @@ impl Index {
         write(&self.objects).remove(key)
     }
 
-    /// Notes what an object takes for itself, or that it takes nothing any more; gives the others whom the change concerns.
+    /// Notes what an object takes for itself, or that it takes nothing any more; gives the others for whom that changes anything:
+    /// the heirs of what it gives up, and the younger ones that want what it takes now.
+    ///
+    /// Few, whatever the number of rivals: of five hundred objects on one workload, deleted together, each wakes one.
     pub(crate) fn claim(&self, key: &ObjectKey, claim: Option<&Claim>) -> Vec<ObjectKey> {
         let mut claims = write(&self.claims);
         let before = claims.get(key).cloned();
@@ -118,8 +121,17 @@ impl Index {
             Some(claim) => claims.put(key, claim.clone()),
             None => claims.remove(key),
         }
-        let rivals = before.iter().chain(claim).flat_map(|claim| rivals(&claims, &key.namespace, claim));
-        rivals.map(|rival| ObjectKey::new(&key.namespace, &rival.by)).collect()
+        let mut concerned = BTreeSet::new();
+        if let Some(before) = before {
+            let rivals = rivals(&claims, &key.namespace, &before);
+            concerned.extend(before.eldest(&rivals).into_iter().map(|heir| heir.by.clone()));
+        }
+        if let Some(claim) = claim {
+            let rivals = rivals(&claims, &key.namespace, claim);
+            concerned
+                .extend(rivals.into_iter().filter(|rival| claim.age() < rival.age()).map(|rival| rival.by));
+        }
+        concerned.into_iter().map(|name| ObjectKey::new(&key.namespace, &name)).collect()
     }
 
     /// The other objects that want the same workload, or an HPA of the same name.

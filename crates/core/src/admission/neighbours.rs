@@ -33,6 +33,8 @@ pub struct Claim {
     pub workload: Workload,
     /// The name of its HPA.
     pub autoscaler: String,
+    /// When the ScaledObject was created; nothing before the API server stored it.
+    pub created: Option<jiff::Timestamp>,
 }
 
 impl Claim {
@@ -43,7 +45,24 @@ impl Claim {
             by: object.metadata.name.clone().unwrap_or_default(),
             workload: Workload { api_version, kind, name: object.spec.scale_target_ref.name.clone() },
             autoscaler: names::hpa_name(object),
+            created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
         }
+    }
+
+    /// Older claims come first; of one second, by name.
+    pub fn age(&self) -> impl Ord + use<'_> {
+        (self.created, self.by.as_str())
+    }
+
+    /// Of these, the eldest one that is in the way of this claim's workload, and the eldest in the way of its HPA's name.
+    pub fn eldest<'a>(&self, others: &'a [Self]) -> Vec<&'a Self> {
+        let rivals = || others.iter().filter(|other| other.by != self.by);
+        let workload =
+            rivals().filter(|other| other.workload == self.workload).min_by_key(|other| other.age());
+        let autoscaler =
+            rivals().filter(|other| other.autoscaler == self.autoscaler).min_by_key(|other| other.age());
+        let twice = workload.zip(autoscaler).is_some_and(|(one, other)| one.by == other.by);
+        workload.into_iter().chain(autoscaler.filter(|_| !twice)).collect()
     }
 
     /// Whether another claim is in the way of this one. One's own is not.

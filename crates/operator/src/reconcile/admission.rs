@@ -3,7 +3,6 @@
 //! Upstream checks these in its webhook only; without it two ScaledObjects pull one workload to and fro. Of two that want the
 //! same, the older one goes on, so that nothing that works is broken by what is added.
 
-use keda_cluster::ObjectKey;
 use keda_core::{
     admission::{
         neighbours::{self, Claim},
@@ -23,21 +22,14 @@ impl Object {
         let own = Claim::of(&self.object);
         let namespace = &self.handle.key.namespace;
         let index = self.controller.index();
-        let elders = index.rivals(namespace, &own).into_iter().filter(|rival| {
-            let handle = index.object(&ObjectKey::new(namespace, &rival.by));
-            handle.is_some_and(|handle| age(&handle.inbox.borrow().object) < age(&self.object))
-        });
-        violations.extend(neighbours::other_objects(&own, &elders.collect::<Vec<_>>()));
+        let mut elders = index.rivals(namespace, &own);
+        elders.retain(|rival| rival.age() < own.age());
+        // The eldest has it; to name all the others would cost each of them a write whenever one of them goes.
+        violations.extend(neighbours::other_objects(&own, own.eldest(&elders)));
         let mut foreign = index.foreign_autoscalers(namespace, &own);
         // One of the wanted name becomes ours, as upstream's controller has it.
         foreign.retain(|autoscaler| autoscaler.name != own.autoscaler);
         violations.extend(neighbours::other_autoscalers(&self.object, &own, &foreign));
         if violations.is_empty() { Ok(()) } else { Err(Failure::new(refusal::ADMISSION, told(&violations))) }
     }
-}
-
-/// Older objects come first; of one second, by name.
-fn age(object: &keda_api::ScaledObject) -> impl Ord + use<> {
-    let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    (created, object.metadata.name.clone())
 }

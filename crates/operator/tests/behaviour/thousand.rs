@@ -125,3 +125,34 @@ async fn what_many_objects_ask_at_once_is_asked_once() {
     assert!(asked <= 31, "{asked} requests in half a minute: one a second is enough");
     world.finish().await;
 }
+
+/// A mistake of a generator of manifests: many objects on one workload. One has it, the others say who, and a teardown in the
+/// order of their names, which takes the one that has it away each time, costs each of them a few writes, not one a rival.
+#[tokio::test(start_paused = true)]
+async fn many_objects_on_one_workload_cost_what_they_are() {
+    const RIVALS: usize = 300;
+    let mut world = world().await;
+    world.source.set("load", 0.0);
+    world.server.seed(&deployment("app", 0)).unwrap();
+    let mark = world.server.mark();
+    for index in 0..RIVALS {
+        let mut object = scaled_object(&name(index), &[prometheus("load")]);
+        object["spec"]["scaleTargetRef"]["name"] = "app".into();
+        world.server.seed(&object).unwrap();
+    }
+    world.until(Duration::from_secs(5)).await;
+    assert_eq!(world.server.all::<HorizontalPodAutoscaler>("default").len(), 1);
+    let total = |mark| writes(&world, mark).values().sum::<usize>();
+    assert!(total(mark) <= 6 * RIVALS, "{:?}", writes(&world, mark));
+
+    let mark = world.server.mark();
+    for index in 0..RIVALS {
+        world.server.remove::<ScaledObject>("default", &name(index)).unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.until(Duration::from_secs(10)).await;
+    assert_eq!(world.server.all::<ScaledObject>("default").len(), 0);
+    let total = |mark| writes(&world, mark).values().sum::<usize>();
+    assert!(total(mark) <= 12 * RIVALS, "{:?}", writes(&world, mark));
+    world.finish().await;
+}
