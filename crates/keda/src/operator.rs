@@ -5,7 +5,8 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use anyhow::{Context, Result};
 use keda_auth::azure;
 use keda_operator::{
-    ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, Reader, Rotation,
+    ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, RawMetricsMode, Reader,
+    Rotation,
 };
 use keda_scaler::{Clock, Environment, destinations, http};
 use keda_telemetry::metrics::{self, table};
@@ -201,6 +202,15 @@ async fn serve(flags: Flags) -> Result<()> {
     ran.map_err(anyhow::Error::from)
 }
 
+/// `RAW_METRICS_GRPC_PROTOCOL`, which is on with one word only, and `RAW_METRICS_MODE`.
+fn raw_metrics(env: impl Fn(&str) -> Option<String>) -> RawMetricsMode {
+    if env("RAW_METRICS_GRPC_PROTOCOL").as_deref() != Some("enabled") {
+        return RawMetricsMode::Off;
+    }
+    let Ok(mode) = env("RAW_METRICS_MODE").unwrap_or_default().parse();
+    mode
+}
+
 /// The token broker's counts, read at each scrape.
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^52")]
 fn show_tokens(series: &metrics::Registry, azure: Arc<azure::Broker>) {
@@ -257,6 +267,7 @@ impl Flags {
                 bound_token_lifetime: environment::bound_token_lifetime()?,
                 destinations: self.destinations(),
                 restrict_secret_access: environment::restricted_secrets(),
+                raw_metrics: raw_metrics(environment::text),
                 vault: environment::vault(&self.vault_service_account_dir)?,
                 ..ControllerOptions::default()
             },

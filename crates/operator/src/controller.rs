@@ -37,6 +37,7 @@ use crate::{
     object::Object,
     options::ControllerOptions,
     reader::Reader,
+    raw_metrics::RawMetrics,
     samples::{ObjectHandle, TriggerSet},
     status::{Ledger, Stored},
     watch,
@@ -81,6 +82,7 @@ pub struct Controller {
     environment: Environment,
     metrics: Arc<metrics::Operator>,
     reconciled: metrics::Reconciles,
+    raw_metrics: RawMetrics,
     decisions: Option<mpsc::UnboundedSender<Decided>>,
     cluster: Cluster,
     index: Index,
@@ -129,6 +131,7 @@ impl Controller {
         );
         Arc::new(Controller {
             reconciles: Semaphore::new(options.max_reconciles.max(1)),
+            raw_metrics: RawMetrics::new(options.raw_metrics),
             reconciled: metrics.reconciles("scaledobject", options.max_reconciles.max(1)),
             options,
             scope,
@@ -191,6 +194,11 @@ impl Controller {
 
     pub(crate) fn metrics(&self) -> &metrics::Operator {
         &self.metrics
+    }
+
+    /// Who subscribed to values of triggers.
+    pub(crate) fn raw_metrics(&self) -> &RawMetrics {
+        &self.raw_metrics
     }
 
     /// Counts reconciles of ScaledObjects.

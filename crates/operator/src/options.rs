@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::certificates::Rotation;
+use crate::{certificates::Rotation, raw_metrics::RawMetricsMode};
 
 /// Everything about one operator process that its user can choose.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub struct ControllerOptions {
     pub restrict_secret_access: bool,
     /// Announce metadata keys that no parameter claims (`KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS=enabled`).
     pub announce_unexpected_parameters: bool,
+    /// Which values subscribers are sent (`RAW_METRICS_GRPC_PROTOCOL=enabled`, `RAW_METRICS_MODE`).
+    pub raw_metrics: RawMetricsMode,
 }
 
 impl Default for ControllerOptions {
@@ -85,6 +87,7 @@ impl Default for ControllerOptions {
             destinations: keda_scaler::destinations::Policy::default(),
             restrict_secret_access: false,
             announce_unexpected_parameters: false,
+            raw_metrics: RawMetricsMode::Off,
         }
     }
 }

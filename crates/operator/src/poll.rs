@@ -20,6 +20,7 @@ use crate::{
     events::Notice,
     index::ObjectKey,
     object::Object,
+    raw_metrics::Occasion,
     samples::{Input, TriggerSet},
     values::{Judged, Read},
 };
@@ -54,6 +55,7 @@ impl Object {
         let health = self.handle.count(triggers.fallback.as_ref(), counted);
         let controller = Arc::clone(&self.controller);
         let judged = triggers.judge(&controller, &read, &health).await;
+        controller.raw_metrics().tell(Occasion::Poll, &self.handle.key, &read, &judged, controller.now());
         if let Some(plan) = &triggers.fallback {
             let past = health.is_past(plan);
             self.set_fallback(if past { conditions::fallback() } else { conditions::no_fallback() });

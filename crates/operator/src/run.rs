@@ -2,7 +2,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use keda_metrics_service::api::metrics_service_server::MetricsServiceServer;
+use keda_metrics_service::api::{
+    metrics_service_server::MetricsServiceServer, raw_metrics_service_server::RawMetricsServiceServer,
+};
 use keda_tls::{Acceptor, ClientAuth, Files, Folder, Incoming, Policy, make::KeyKind};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -171,7 +173,8 @@ async fn serve(
     let policy = Policy::service(|name| std::env::var(name).ok());
     let acceptor = Acceptor::new(certificates, &policy, ClientAuth::Required, keda_tls::Protocols::Http2);
     let served = tonic::transport::Server::builder()
-        .add_service(MetricsServiceServer::new(metrics))
+        .add_service(MetricsServiceServer::new(metrics.clone()))
+        .add_service(RawMetricsServiceServer::new(metrics))
         .serve_with_incoming_shutdown(Incoming::new(listener, acceptor), shutdown.clone().cancelled_owned());
     tokio::select! {
         served = served => served.map_err(Error::from),

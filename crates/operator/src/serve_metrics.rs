@@ -24,6 +24,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     controller::Controller,
     index::ObjectKey,
+    raw_metrics::{Occasion, RawMetrics},
     samples::{FRESH, ObjectHandle, Sample, TriggerSet, TriggerSlot},
     values::Read,
 };
@@ -68,6 +69,10 @@ impl Metrics {
     pub fn new(controller: Arc<Controller>) -> Self {
         let calls = controller.metrics().grpc().method(Kind::Unary, "api.MetricsService", "GetMetrics");
         Metrics { controller, calls }
+    }
+
+    pub(crate) fn raw(&self) -> &RawMetrics {
+        self.controller.raw_metrics()
     }
 
     /// The value of one metric of one ScaledObject.
@@ -122,6 +127,7 @@ impl Metrics {
         }
         let health = handle.health();
         let judged = triggers.judge(&self.controller, &read, &health).await;
+        self.raw().tell(Occasion::Hpa, &handle.key, &read, &judged, self.controller.now());
         if composite && let Some(composite) = triggers.compose(&read, &judged) {
             return Ok(composite.map(|composite| composite.quantity));
         }

@@ -432,7 +432,7 @@ pub mod raw_metrics_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Raw values of triggers, before fallback and scaling modifiers, for programs that ask for them by name.
+    /// Values of triggers, before scaling modifiers, for programs that ask for them by name.
     #[derive(Debug, Clone)]
     pub struct RawMetricsServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -617,7 +617,7 @@ pub mod raw_metrics_service_server {
             request: tonic::Request<super::SubscriptionRequest>,
         ) -> std::result::Result<tonic::Response<super::SubscriptionAck>, tonic::Status>;
     }
-    /// Raw values of triggers, before fallback and scaling modifiers, for programs that ask for them by name.
+    /// Values of triggers, before scaling modifiers, for programs that ask for them by name.
     #[derive(Debug)]
     pub struct RawMetricsServiceServer<T> {
         inner: Arc<T>,
