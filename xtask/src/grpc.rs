@@ -16,6 +16,11 @@ const SERVICES: &[(&str, &str, &str)] = &[
         "crates/otlp/src/generated/otlp.rs",
         "opentelemetry.proto.collector.metrics.v1",
     ),
+    (
+        "scalers/grpc/proto/externalscaler.proto",
+        "scalers/grpc/src/generated/externalscaler.rs",
+        "externalscaler",
+    ),
 ];
 
 /// The code of one .proto file in the workspace at `root`. Writes nothing there.

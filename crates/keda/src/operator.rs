@@ -8,7 +8,7 @@ use keda_operator::{
     ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, RawMetricsMode, Reader,
     Rotation,
 };
-use keda_scaler::{Clock, Environment, destinations, http};
+use keda_scaler::{Clock, Environment, destinations, grpc, http};
 use keda_telemetry::metrics::{self, table};
 use keda_tls::make::KeyKind;
 use tokio::task::JoinHandle;
@@ -172,6 +172,7 @@ async fn serve(flags: Flags) -> Result<()> {
     let settings = flags.http_settings()?;
     let mut identity = environment::azure_identity();
     identity.timeout = Some(settings.timeout);
+    let grpc = grpc::Channels::new(settings.clone());
     let http = Arc::new(http::Coalescing::new(http::Client::new(settings)));
     // Of brokers and triggers; what TriggerAuthentications name is read under the same limit by the controller.
     let secrets_of = environment::restricted_secrets().then(environment::cluster_object_namespace);
@@ -182,6 +183,7 @@ async fn serve(flags: Flags) -> Result<()> {
     let environment = Environment {
         tokens,
         http,
+        grpc,
         clock: Clock::system(),
         kube,
         telemetry: Arc::new(Instrument::new(Arc::clone(&metrics))),

@@ -22,6 +22,7 @@ use crate::{
     controller::Controller,
     events::{self, Notice, Said},
     index::ObjectKey,
+    listen::{Listeners, News},
     reconcile::End,
     samples::{Input, ObjectHandle, TriggerSet},
     status::{self, Ledger, Stored},
@@ -52,6 +53,8 @@ pub(crate) struct Object {
     pub(crate) last_decision: Option<String>,
     /// An earlier process had this object running: its start is no news.
     pub(crate) was_running: bool,
+    /// Who listens to sources that speak up by themselves.
+    pub(crate) listeners: Listeners,
     handled: Option<Fingerprint>,
     /// Failed attempts in a row at what is to be done now.
     pub(crate) failures: u32,
@@ -115,6 +118,7 @@ impl Object {
             said: Said::default(),
             last_decision: None,
             was_running,
+            listeners: Listeners::default(),
             handled: None,
             failures: 0,
             retry_at: None,
@@ -150,6 +154,7 @@ impl Object {
                 if Box::pin(self.reconcile_once()).await.is_break() {
                     return;
                 }
+                self.listen();
             }
             if self.ready.is_some() && self.next_poll.is_some_and(|at| at <= Instant::now()) {
                 self.note_lateness();
@@ -158,7 +163,9 @@ impl Object {
                 // The poll may have consumed a notice of the inbox: look again before waiting.
                 continue;
             }
-            self.wait(&mut inbox).await;
+            if let Some(news) = self.wait(&mut inbox).await {
+                Box::pin(self.hear(news)).await;
+            }
         }
     }
 
@@ -198,15 +205,16 @@ impl Object {
         ControlFlow::Continue(())
     }
 
-    /// Sleeps until something is due or the inbox has news.
-    async fn wait(&self, inbox: &mut watch::Receiver<Input>) {
+    /// Sleeps until something is due, the inbox has something new, or a source speaks up.
+    async fn wait(&self, inbox: &mut watch::Receiver<Input>) -> Option<News> {
         let polls = self.next_poll.filter(|_| self.ready.is_some());
         let due = [self.retry_at, polls].into_iter().flatten().min();
         tokio::select! {
             biased;
             // The sender lives in our own handle, so the inbox cannot close while this waits.
-            _ = inbox.changed() => {}
-            () = sleep_until(due) => {}
+            _ = inbox.changed() => None,
+            () = sleep_until(due) => None,
+            news = self.listeners.news() => Some(news),
         }
     }
 

@@ -12,16 +12,16 @@ use keda_core::{
     fallback::Answer,
     formula::{COMPOSITE, Composite},
 };
-use keda_scaler::Outcome;
 use keda_telemetry::metrics::Trigger;
 use tokio::sync::watch;
 
 use crate::{
     events::Notice,
     index::ObjectKey,
+    listen::News,
     object::Object,
     raw_metrics::Occasion,
-    samples::{Input, TriggerSet},
+    samples::{Input, Polled, TriggerSet},
     values::{Judged, Read},
 };
 
@@ -36,14 +36,17 @@ impl Object {
     pub(crate) async fn poll(&mut self, inbox: &mut watch::Receiver<Input>) {
         let Some(prepared) = &self.ready else { return };
         let triggers = Arc::clone(&prepared.triggers);
-        let Some(outcomes) = self.sample(&triggers, inbox).await else { return };
-        self.announce_failures(&triggers, &outcomes);
+        let mut later = News::default();
+        let Some(mut polled) = self.sample(&triggers, inbox, &mut later).await else { return };
+        let triggers = self.follow_sources(triggers, &mut polled).await;
+        self.announce_failures(&triggers, &polled);
+        let faults: Vec<Option<String>> = polled.iter_mut().map(|polled| polled.fault.take()).collect();
         let read: Vec<Read<'_>> = triggers
             .slots
             .iter()
-            .zip(outcomes)
-            .flat_map(|(slot, outcomes)| {
-                let metrics = outcomes.into_iter().zip(slot.parsed.specs());
+            .zip(polled)
+            .flat_map(|(slot, polled)| {
+                let metrics = polled.outcomes.into_iter().zip(slot.parsed.specs());
                 metrics.map(move |(outcome, spec)| Read {
                     slot,
                     spec,
@@ -65,7 +68,11 @@ impl Object {
         self.show(&read, &judged, composite.as_ref());
         let activity = match (composite, &triggers.modifiers) {
             (Some(composite), Some(modifiers)) => {
-                let (readings, errors) = of_formula(&read, &judged);
+                let (readings, mut errors) = of_formula(&read, &judged);
+                let faulty = triggers.slots.iter().zip(&faults);
+                errors.extend(faulty.filter_map(|(slot, fault)| {
+                    fault.as_ref().map(|fault| format!("{}: {fault}", slot.parsed.label()))
+                }));
                 if errors.is_empty()
                     && let Err(text) = &composite
                 {
@@ -74,20 +81,23 @@ impl Object {
                 let reading = composite.map(|it| MetricReading::composite(modifiers.aim().target, &it));
                 activity::composed(readings, errors, reading)
             }
-            _ => activity::of(&by_trigger(&triggers, &read, &judged)),
+            _ => activity::of(&by_trigger(&triggers, &read, &judged, &faults)),
         };
         self.decide_and_apply(activity).await;
+        self.hear(later).await;
     }
 
-    /// Asks all triggers; `None` when the object changed before they answered.
+    /// Asks all triggers; `None` when the object changed before they answered. That there is work is heard meanwhile; other metrics
+    /// than those that are just sampled are for `later`.
     async fn sample(
         &mut self,
         triggers: &TriggerSet,
         inbox: &mut watch::Receiver<Input>,
-    ) -> Option<Vec<Vec<Outcome>>> {
+        later: &mut News,
+    ) -> Option<Vec<Polled>> {
         let controller = std::sync::Arc::clone(&self.controller);
         let environment = controller.environment();
-        let sampling = join_all(triggers.slots.iter().map(|slot| slot.sample(environment)));
+        let sampling = join_all(triggers.slots.iter().map(|slot| slot.poll(environment)));
         tokio::pin!(sampling);
         let grace = tokio::time::sleep(STATUS_GRACE);
         tokio::pin!(grace);
@@ -97,7 +107,7 @@ impl Object {
                 biased;
                 answers = &mut sampling => {
                     for answers in &answers {
-                        self.handle.record(answers);
+                        self.handle.record(&answers.outcomes);
                     }
                     return Some(answers);
                 }
@@ -107,6 +117,10 @@ impl Object {
                         return None;
                     }
                 }
+                mut news = self.listeners.news() => {
+                    later.metrics.append(&mut news.metrics);
+                    self.hear(news).await;
+                }
                 () = &mut grace, if !waited => {
                     waited = true;
                     self.flush_status().await;
@@ -115,15 +129,38 @@ impl Object {
         }
     }
 
+    /// Goes on with the metrics that sources say they have. A source whose metrics an HPA cannot have is at fault, and stays as it was.
+    async fn follow_sources(&mut self, triggers: Arc<TriggerSet>, polled: &mut [Polled]) -> Arc<TriggerSet> {
+        let mut renewed = Vec::new();
+        for (index, polled) in polled.iter_mut().enumerate() {
+            renewed.extend(polled.renewed.take().map(|slot| (index, slot)));
+        }
+        if renewed.is_empty() {
+            return triggers;
+        }
+        let indices: Vec<usize> = renewed.iter().map(|(index, _)| *index).collect();
+        match self.renew(&triggers, renewed).await {
+            Ok(triggers) => triggers,
+            Err(error) => {
+                for index in indices {
+                    polled[index] = Polled { fault: Some(error.clone()), ..Polled::default() };
+                }
+                triggers
+            }
+        }
+    }
+
     /// The event and log line of each failure, whether or not something stands in for it.
-    fn announce_failures(&mut self, triggers: &TriggerSet, outcomes: &[Vec<Outcome>]) {
+    fn announce_failures(&mut self, triggers: &TriggerSet, polled: &[Polled]) {
         // Upstream's word where the value only feeds a formula.
         let reason = if triggers.modifiers.is_some() { SOURCE_FAILED } else { TRIGGER_FAILED };
         let mut failed = false;
-        for (slot, outcomes) in triggers.slots.iter().zip(outcomes) {
-            let errors: Vec<String> = outcomes
+        for (slot, polled) in triggers.slots.iter().zip(polled) {
+            let errors: Vec<String> = polled
+                .outcomes
                 .iter()
                 .filter_map(|outcome| outcome.result.as_ref().err().map(ToString::to_string))
+                .chain(polled.fault.clone())
                 .collect();
             if !errors.is_empty() {
                 failed = true;
@@ -185,11 +222,20 @@ impl Object {
 }
 
 /// What each trigger says, without a formula.
-fn by_trigger(triggers: &TriggerSet, read: &[Read<'_>], judged: &Judged) -> Vec<TriggerOutcome> {
+fn by_trigger(
+    triggers: &TriggerSet,
+    read: &[Read<'_>],
+    judged: &Judged,
+    faults: &[Option<String>],
+) -> Vec<TriggerOutcome> {
     let mut answers = read.iter().zip(&judged.answers).peekable();
     let mut outcomes = Vec::with_capacity(triggers.slots.len());
     for (index, slot) in triggers.slots.iter().enumerate() {
         let trigger = slot.parsed.label().to_owned();
+        if let Some(Some(fault)) = faults.get(index) {
+            outcomes.push(TriggerOutcome { index, trigger, result: TriggerResult::Failed(fault.clone()) });
+            continue;
+        }
         if !slot.parsed.is_sampled() {
             let resources = slot.parsed.specs().iter().map(|spec| spec.name().to_owned()).collect();
             outcomes.push(TriggerOutcome { index, trigger, result: TriggerResult::ReadByHpa(resources) });

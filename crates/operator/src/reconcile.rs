@@ -9,6 +9,7 @@ mod authentication;
 mod autoscaler;
 mod finalize;
 mod pause;
+mod recall;
 mod target;
 mod triggers;
 
@@ -132,7 +133,8 @@ impl Object {
         let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(refusal::BOUNDS, error))?;
         self.check_triggers()?;
         self.check_admission()?;
-        let triggers = self.build_triggers(&target).await?;
+        let mut triggers = self.build_triggers(&target).await?;
+        self.recall(&mut triggers);
         self.ensure_autoscaler(&target, &triggers, HpaRange::Keep).await?;
         self.announce_start(&triggers);
         let generation = self.object.metadata.generation;

@@ -19,7 +19,7 @@ use keda_core::{
     formula::{self, Modifiers},
     metric::MetricSpec,
 };
-use keda_scaler::{Environment, Error, Live, Outcome, Parsed, Reading};
+use keda_scaler::{Environment, Error, Kind, Live, Metric, Outcome, Parsed, Reading};
 use tokio::{
     sync::{OnceCell, watch},
     time::Instant,
@@ -149,6 +149,7 @@ pub(crate) struct Sample {
 }
 
 /// The triggers of one generation of an object, in the order of its spec.
+#[derive(Clone)]
 pub(crate) struct TriggerSet {
     pub(crate) slots: Vec<TriggerSlot>,
     /// What stands in for a metric that cannot be read.
@@ -160,6 +161,22 @@ pub(crate) struct TriggerSet {
 }
 
 impl TriggerSet {
+    /// The same with some triggers replaced, by their positions.
+    pub(crate) fn with(&self, renewed: Vec<(usize, TriggerSlot)>) -> Self {
+        let mut set = self.clone();
+        for (index, slot) in renewed {
+            if let Some(place) = set.slots.get_mut(index) {
+                *place = slot;
+            }
+        }
+        set
+    }
+
+    /// Whether it is known of every trigger which metrics it has.
+    pub(crate) fn is_planned(&self) -> bool {
+        self.slots.iter().all(|slot| slot.parsed.is_planned())
+    }
+
     /// The metrics of every trigger, in trigger order.
     pub(crate) fn specs(&self) -> Vec<MetricSpec> {
         self.slots.iter().flat_map(|slot| slot.parsed.specs().iter().cloned()).collect()
@@ -176,17 +193,35 @@ impl TriggerSet {
     }
 }
 
-/// One trigger: parsed and planned, connected when it is first asked.
+/// What one poll of a trigger came to.
+#[derive(Default)]
+pub(crate) struct Polled {
+    /// One a metric, in the order of the plan.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The source has other metrics than before, and these are sampled.
+    pub(crate) renewed: Option<TriggerSlot>,
+    /// There are no metrics to sample, for this reason.
+    pub(crate) fault: Option<String>,
+}
+
+impl Polled {
+    fn of(outcomes: Vec<Outcome>) -> Self {
+        Polled { outcomes, ..Polled::default() }
+    }
+}
+
+/// One trigger: parsed and planned, connected when it is first asked. Clones share the connection.
+#[derive(Clone)]
 pub(crate) struct TriggerSlot {
     pub(crate) parsed: Parsed,
     /// `useCachedMetrics`: the HPA is answered from the last poll.
     pub(crate) cached: bool,
-    live: OnceCell<Live>,
+    live: Arc<OnceCell<Live>>,
 }
 
 impl TriggerSlot {
     pub(crate) fn new(parsed: Parsed, cached: bool) -> Self {
-        TriggerSlot { parsed, cached, live: OnceCell::new() }
+        TriggerSlot { parsed, cached, live: Arc::default() }
     }
 
     /// Asks the source for every metric of this trigger. A trigger that cannot connect fails each of them; one that the
@@ -195,10 +230,47 @@ impl TriggerSlot {
         if !self.parsed.is_sampled() {
             return Vec::new();
         }
-        match self.live.get_or_try_init(|| self.parsed.connect(environment)).await {
+        match self.connected(environment).await {
             Ok(live) => live.sample().await,
             Err(error) => self.failed(&error),
         }
+    }
+
+    /// The connected trigger.
+    pub(crate) async fn connected(&self, environment: &Environment) -> Result<&Live, Error> {
+        self.live.get_or_try_init(|| self.parsed.connect(environment)).await
+    }
+
+    /// One poll. Where only the source knows which metrics there are it is asked for them first; one that does not say is
+    /// sampled as it was, if it ever said.
+    pub(crate) async fn poll(&self, environment: &Environment) -> Polled {
+        if !self.parsed.is_remote() {
+            return Polled::of(self.sample(environment).await);
+        }
+        let said = async { self.connected(environment).await?.metrics().await }.await;
+        match said.and_then(|metrics| self.planned(metrics)) {
+            Ok(None) => Polled::of(self.sample(environment).await),
+            Ok(Some(renewed)) => {
+                let outcomes = renewed.sample(environment).await;
+                Polled { outcomes, renewed: Some(renewed), fault: None }
+            }
+            // What goes wrong with the metrics is told of each.
+            Err(error) if self.parsed.is_planned() && error.kind != Kind::Config => {
+                tracing::debug!(logger = "scale_handler", error = %error, "a source does not say which metrics it has");
+                Polled::of(self.sample(environment).await)
+            }
+            Err(error) => Polled { fault: Some(error.to_string()), ..Polled::default() },
+        }
+    }
+
+    /// The trigger with these metrics; `None` where it has them already.
+    pub(crate) fn planned(&self, metrics: Vec<Metric>) -> Result<Option<Self>, Error> {
+        let parsed = self.parsed.planned(metrics)?;
+        if parsed.specs() == self.parsed.specs() {
+            return Ok(None);
+        }
+        let live = self.live.get().map(|live| live.planned(&parsed));
+        Ok(Some(Self { parsed, cached: self.cached, live: Arc::new(OnceCell::new_with(live)) }))
     }
 
     fn failed(&self, error: &Error) -> Vec<Outcome> {

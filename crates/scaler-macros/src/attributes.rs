@@ -18,6 +18,8 @@ pub(crate) struct Param {
     pub(crate) deprecated: Option<String>,
     pub(crate) deprecated_announce: Option<String>,
     pub(crate) group: bool,
+    /// Takes all metadata, whatever its keys.
+    pub(crate) whole: bool,
     pub(crate) doc: String,
 }
 
@@ -36,6 +38,7 @@ impl Param {
             deprecated: None,
             deprecated_announce: None,
             group: false,
+            whole: false,
             doc: doc(&field.attrs),
         };
         let mut declared = false;
@@ -50,6 +53,12 @@ impl Param {
         }
         if !declared {
             return Err(Error::new(ident.span(), "say where it is read from: #[param(from(metadata))]"));
+        }
+        if param.whole {
+            return match words.as_slice() {
+                [_] => Ok(param),
+                _ => Err(Error::new(ident.span(), "`whole` stands alone: it takes the metadata as it is")),
+            };
         }
         if param.group {
             let stray = words.iter().find(|word| !matches!(word.as_str(), "group" | "optional"));
@@ -106,10 +115,11 @@ impl Param {
             "deprecated" => self.deprecated = Some(text(meta)?),
             "deprecated_announce" => self.deprecated_announce = Some(text(meta)?),
             "group" => self.group = true,
+            "whole" => self.whole = true,
             _ => {
                 return Err(meta.error(
                     "unknown word; known are name, alias, from, optional, default, one_of, exclusive, separator, range, \
-                     deprecated, deprecated_announce, group",
+                     deprecated, deprecated_announce, group, whole",
                 ));
             }
         }

@@ -23,7 +23,13 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let mut lists = Vec::new();
     let mut reads = Vec::new();
     let mut values = Vec::new();
+    let mut takes_all = false;
     for Member { ident, ty, param } in &members {
+        if param.whole {
+            takes_all = true;
+            reads.push(quote!(#ident: lookup.whole()));
+            continue;
+        }
         if param.group {
             let optional = param.optional;
             lists.push(quote! {
@@ -67,6 +73,10 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                             all
                         });
                     &ALL
+                }
+
+                fn takes_all() -> bool {
+                    #takes_all
                 }
 
                 fn read(lookup: &mut ::keda_scaler::config::Lookup<'_>) -> Self {
@@ -170,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused_at_compile_time() {
-        let cases: [(DeriveInput, &str); 11] = [
+        let cases: [(DeriveInput, &str); 12] = [
             (
                 parse_quote!(
                     enum Config {
@@ -232,7 +242,16 @@ mod tests {
                     }
                 ),
                 "unknown word; known are name, alias, from, optional, default, one_of, exclusive, separator, range, \
-                 deprecated, deprecated_announce, group",
+                 deprecated, deprecated_announce, group, whole",
+            ),
+            (
+                parse_quote!(
+                    struct Config {
+                        #[param(whole, optional)]
+                        a: Whole,
+                    }
+                ),
+                "`whole` stands alone: it takes the metadata as it is",
             ),
             (
                 parse_quote!(

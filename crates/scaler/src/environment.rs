@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Clock, http, identity::Tokens, kube, telemetry::Telemetry};
+use crate::{Clock, grpc, http, identity::Tokens, kube, telemetry::Telemetry};
 
 /// The world as the operator (or a test) gives it to triggers. Cheap to clone.
 #[derive(Clone)]
 pub struct Environment {
     /// HTTP, shared by all triggers of the process.
     pub http: Arc<dyn http::Transport>,
+    /// gRPC, its connections shared by all triggers of the process.
+    pub grpc: grpc::Channels,
     /// Wall time.
     pub clock: Clock,
     /// Single objects of the cluster.

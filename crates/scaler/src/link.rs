@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::identity::{Token, TokenRequest, Tokens};
 use crate::telemetry::{Subject, Telemetry};
-use crate::{Clock, Code, Context, Environment, Error, Kind, aws, http, kube};
+use crate::{Clock, Code, Context, Environment, Error, Kind, aws, grpc, http, kube};
 
 /// Given to [`crate::Trigger::connect`]. Cheap to clone.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ use crate::{Clock, Code, Context, Environment, Error, Kind, aws, http, kube};
 pub struct Link {
     /// HTTP with the trigger's default deadline; requests are counted for the trigger.
     pub http: Http,
+    /// gRPC, its connections shared with everybody who speaks to the same address as the same identity.
+    pub grpc: grpc::Channels,
     /// Wall time.
     pub clock: Clock,
     /// Single objects of the cluster.
@@ -34,6 +36,7 @@ impl Link {
                 subject: subject.clone(),
                 telemetry: environment.telemetry.clone(),
             },
+            grpc: environment.grpc.clone(),
             clock: environment.clock,
             kube: environment.kube.clone(),
             tokens: environment.tokens.clone(),

@@ -10,7 +10,8 @@ use futures::future::{BoxFuture, join_all};
 use keda_api::Quantity;
 use tokio::time::Instant;
 
-use crate::parsed::{Shared, hidden};
+use crate::parsed::{Parsed, Shared, hidden};
+use crate::push::{self, Signal, Signals};
 use crate::registry::panicked;
 use crate::telemetry::Telemetry;
 use crate::trigger::{Measurement, Metric, Source};
@@ -58,18 +59,28 @@ impl Outcome {
 /// [`Source`] as an object.
 pub(crate) trait AnySource: Send + Sync {
     fn sample<'a>(&'a self, metric: &'a Metric) -> BoxFuture<'a, Result<Measurement, Error>>;
+    fn metrics(&self) -> BoxFuture<'_, Result<Vec<Metric>, Error>>;
+    fn listen<'a>(&'a self, signals: &'a Signals) -> BoxFuture<'a, ()>;
 }
 
 impl<S: Source> AnySource for S {
     fn sample<'a>(&'a self, metric: &'a Metric) -> BoxFuture<'a, Result<Measurement, Error>> {
         Source::sample(self, metric).boxed()
     }
+
+    fn metrics(&self) -> BoxFuture<'_, Result<Vec<Metric>, Error>> {
+        Source::metrics(self).boxed()
+    }
+
+    fn listen<'a>(&'a self, signals: &'a Signals) -> BoxFuture<'a, ()> {
+        Source::listen(self, signals).boxed()
+    }
 }
 
 /// A trigger that can be sampled.
 pub struct Live {
     shared: Arc<Shared>,
-    source: Box<dyn AnySource>,
+    source: Arc<dyn AnySource>,
     telemetry: Arc<dyn Telemetry>,
 }
 
@@ -79,7 +90,41 @@ impl Live {
         source: Box<dyn AnySource>,
         telemetry: Arc<dyn Telemetry>,
     ) -> Self {
-        Self { shared, source, telemetry }
+        Self { shared, source: source.into(), telemetry }
+    }
+
+    /// The same connected trigger, sampled by another plan.
+    #[must_use]
+    pub fn planned(&self, parsed: &Parsed) -> Self {
+        let (source, telemetry) = (self.source.clone(), self.telemetry.clone());
+        Self { shared: parsed.shared().clone(), source, telemetry }
+    }
+
+    /// Asks the source which metrics there are, where only it knows. Takes no longer than the trigger's deadline and
+    /// 250 ms, and never panics.
+    ///
+    /// # Errors
+    /// It was not reached, or does not say.
+    pub async fn metrics(&self) -> Result<Vec<Metric>, Error> {
+        contained(&self.shared, "while it was asked for its metrics", self.source.metrics()).await
+    }
+
+    /// Hears what the source says by itself, until the future is dropped or there is nothing to hear. Never panics: a trigger
+    /// that does is begun with again after a minute.
+    pub async fn listen(&self, tell: impl Fn(Signal) + Send + Sync + 'static) {
+        let secrets = self.shared.secrets.clone();
+        let signals = Signals::new(move |signal| {
+            tell(match signal {
+                Signal::Lost(error) => Signal::Lost(hidden(&secrets, error)),
+                signal => signal,
+            });
+        });
+        while AssertUnwindSafe(self.source.listen(&signals)).catch_unwind().await.is_err() {
+            let when = "while it listened";
+            self.shared.log_panic(when);
+            signals.tell(Signal::Lost(panicked(self.shared.trigger_type, when)));
+            tokio::time::sleep(push::LONGEST_REST).await;
+        }
     }
 
     /// Samples every metric, concurrently; outcomes stand in the order of the plan. Takes no longer than the trigger's
@@ -123,6 +168,20 @@ fn reading(metric: &Metric, measured: Measurement) -> Result<Reading, Error> {
     Ok(Reading { value, active: active.unwrap_or(value > metric.activation) })
 }
 
+impl Shared {
+    fn log_panic(&self, when: &str) {
+        let Context { object_kind, namespace, object_name, index, .. } = &*self.context;
+        tracing::error!(
+            object_kind,
+            namespace,
+            object_name,
+            index,
+            trigger = self.trigger_type,
+            "panic {when}"
+        );
+    }
+}
+
 /// Runs a trigger's code: under its deadline, with panics and credentials kept in.
 pub(crate) async fn contained<T>(
     shared: &Shared,
@@ -133,15 +192,7 @@ pub(crate) async fn contained<T>(
     let result = match tokio::time::timeout(shared.deadline + GRACE, guarded).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => {
-            let Context { object_kind, namespace, object_name, index, .. } = &*shared.context;
-            tracing::error!(
-                object_kind,
-                namespace,
-                object_name,
-                index,
-                trigger = shared.trigger_type,
-                "panic {when}"
-            );
+            shared.log_panic(when);
             Err(panicked(shared.trigger_type, when))
         }
         Err(_) => {

@@ -1,6 +1,7 @@
 //! A trigger after parse and plan: what reconciling, admission and lint need, and the way to connect.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,11 @@ pub(crate) struct Shared {
     label: String,
     specs: Vec<MetricSpec>,
     notices: Vec<Notice>,
-    typed: Box<dyn Typed>,
+    typed: Arc<dyn Typed>,
+    remote: bool,
+    pushes: bool,
+    /// Of everything it was parsed from.
+    digest: u64,
 }
 
 /// The part that knows the trigger's own types.
@@ -76,16 +81,27 @@ pub(crate) fn parse<T: Trigger>(given: &Parameters, context: &Context) -> Result
         let text = format!("property \"useCachedMetrics\" is not supported for \"{}\" scaler", T::TYPE);
         return Err(Error::config(text));
     }
+    if T::REMOTE {
+        // Else it would be found when the source first answers.
+        TargetType::parse_external(context.metric_type.as_deref())
+            .map_err(|error| Error::config(error.to_string()))?;
+    }
     let metrics = T::plan(&config, context).map_err(|error| hidden(&findings.secrets, error))?;
-    let mut specs = specs(&metrics, context)?;
+    let mut specs = specs(&metrics, context, Naming::Normalised)?;
     let label =
         context.trigger_name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| T::LABEL.to_owned());
-    let subjects = specs.iter().map(|spec| Arc::new(subject::<T>(context, &label, spec.name()))).collect();
+    let subjects = subjects(T::TYPE, context, &label, &specs);
     specs.extend(T::resources(&config, context)?);
     let mut notices = findings.notices;
     notices.extend(T::notices(&config, context));
     notices.extend(context.destinations.review(given)?);
-    notices.extend(unread(given, T::Config::parameters(), T::TYPE, context.trigger_name.as_deref()));
+    notices.extend(unread(
+        given,
+        T::Config::parameters(),
+        T::Config::takes_all(),
+        T::TYPE,
+        context.trigger_name.as_deref(),
+    ));
     Ok(Parsed {
         shared: Arc::new(Shared {
             trigger_type: T::TYPE,
@@ -97,13 +113,30 @@ pub(crate) fn parse<T: Trigger>(given: &Parameters, context: &Context) -> Result
             label,
             specs,
             notices,
-            typed: Box::new(Configured::<T>(Arc::new(config))),
+            typed: Arc::new(Configured::<T>(Arc::new(config))),
+            remote: T::REMOTE,
+            pushes: T::PUSHES,
+            digest: digest(T::TYPE, given, context),
         }),
     })
 }
 
+/// What becomes of the names of metrics. Upstream leaves those that a source chose as they are.
+#[derive(Clone, Copy)]
+enum Naming {
+    Normalised,
+    Verbatim,
+}
+
+fn digest(trigger_type: &str, given: &Parameters, context: &Context) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (trigger_type, &given.metadata, &given.auth, &given.env).hash(&mut hasher);
+    format!("{context:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What the HPA is told of the metrics.
-fn specs(metrics: &[Metric], context: &Context) -> Result<Vec<MetricSpec>, Error> {
+fn specs(metrics: &[Metric], context: &Context, naming: Naming) -> Result<Vec<MetricSpec>, Error> {
     if metrics.is_empty() {
         return Ok(Vec::new());
     }
@@ -114,7 +147,11 @@ fn specs(metrics: &[Metric], context: &Context) -> Result<Vec<MetricSpec>, Error
             Target::Integer(target) => metric::integer(target),
             Target::Float(target) => metric::clamped(target),
         };
-        let name = names::with_index(context.index, &names::normalize(&planned.name));
+        let part = match naming {
+            Naming::Normalised => names::normalize(&planned.name),
+            Naming::Verbatim => planned.name.clone(),
+        };
+        let name = names::with_index(context.index, &part);
         let spec = MetricSpec::External { name, target_type, target };
         // A trigger that feeds a formula is compared with the formula's target, never with its own.
         if !context.as_metric_source {
@@ -134,18 +171,26 @@ fn specs(metrics: &[Metric], context: &Context) -> Result<Vec<MetricSpec>, Error
     metrics.iter().map(spec).collect()
 }
 
-fn subject<T: Trigger>(context: &Context, label: &str, metric: &str) -> Subject {
-    Subject {
-        object_kind: context.object_kind.clone(),
-        namespace: context.namespace.clone(),
-        object_name: context.object_name.clone(),
-        trigger_index: context.index,
-        trigger_type: T::TYPE,
-        trigger_name: context.trigger_name.clone().unwrap_or_default(),
-        label: label.to_owned(),
-        metric: metric.to_owned(),
-        feeds_formula: context.as_metric_source,
-    }
+fn subjects(
+    trigger_type: &'static str,
+    context: &Context,
+    label: &str,
+    specs: &[MetricSpec],
+) -> Vec<Arc<Subject>> {
+    let subject = |spec: &MetricSpec| {
+        Arc::new(Subject {
+            object_kind: context.object_kind.clone(),
+            namespace: context.namespace.clone(),
+            object_name: context.object_name.clone(),
+            trigger_index: context.index,
+            trigger_type,
+            trigger_name: context.trigger_name.clone().unwrap_or_default(),
+            label: label.to_owned(),
+            metric: spec.name().to_owned(),
+            feeds_formula: context.as_metric_source,
+        })
+    };
+    specs.iter().map(subject).collect()
 }
 
 /// The error without any of the trigger's credentials in its text, whoever put them there.
@@ -169,6 +214,70 @@ impl Parsed {
     /// they need no connection, and what is said of activity does not come from them.
     pub fn is_sampled(&self) -> bool {
         !self.shared.metrics.is_empty()
+    }
+
+    /// Whether only the source knows which metrics there are.
+    pub fn is_remote(&self) -> bool {
+        self.shared.remote
+    }
+
+    /// Whether the source speaks up by itself.
+    pub fn pushes(&self) -> bool {
+        self.shared.pushes
+    }
+
+    /// Whether it is known which metrics there are. Until then a remote trigger cannot be sampled, and [`Parsed::specs`] are
+    /// not all.
+    pub fn is_planned(&self) -> bool {
+        !self.shared.remote || !self.shared.metrics.is_empty()
+    }
+
+    /// Whether both were parsed from the same, credentials and environment included.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.shared.digest == other.shared.digest
+    }
+
+    /// The same trigger with the metrics that its source says there are.
+    ///
+    /// # Errors
+    /// There is none, or one that an HPA cannot have.
+    pub fn planned(&self, metrics: Vec<Metric>) -> Result<Self, Error> {
+        let old = &self.shared;
+        if metrics.is_empty() {
+            return Err(Error::answer("got empty metric spec"));
+        }
+        let specs = specs(&metrics, &old.context, Naming::Verbatim)?;
+        let subjects = subjects(old.trigger_type, &old.context, &old.label, &specs);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                trigger_type: old.trigger_type,
+                context: old.context.clone(),
+                metrics,
+                subjects,
+                secrets: old.secrets.clone(),
+                deadline: old.deadline,
+                label: old.label.clone(),
+                specs,
+                notices: old.notices.clone(),
+                typed: old.typed.clone(),
+                remote: old.remote,
+                pushes: old.pushes,
+                digest: old.digest,
+            }),
+        })
+    }
+
+    /// As [`Parsed::planned`], with the metrics that an HPA was made from when the source could still be asked: of its external
+    /// metrics those of this trigger. `None` where there is none.
+    pub fn planned_as<'a>(&self, specs: impl IntoIterator<Item = (&'a str, f64)>) -> Option<Self> {
+        let prefix = names::with_index(self.shared.context.index, "");
+        let own = specs.into_iter().filter_map(|(name, target)| Some((name.strip_prefix(&prefix)?, target)));
+        let metrics: Vec<Metric> = own.map(|(name, target)| Metric::new(name, target)).collect();
+        self.planned(metrics).ok()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// What the manifest's author should know.

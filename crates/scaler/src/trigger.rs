@@ -13,6 +13,7 @@ use keda_core::metric::MetricSpec;
 
 use crate::config::TriggerConfig;
 use crate::link::Link;
+use crate::push::Signals;
 use crate::registry::Notice;
 use crate::{Context, Error};
 
@@ -30,6 +31,10 @@ pub trait Trigger: 'static {
     const LABEL: &'static str;
     /// Whether `useCachedMetrics` is allowed.
     const CACHEABLE: bool = true;
+    /// Whether only the source knows which metrics there are: then [`Trigger::plan`] has none, and [`Source::metrics`] says.
+    const REMOTE: bool = false;
+    /// Whether the source speaks up by itself: [`Source::listen`].
+    const PUSHES: bool = false;
 
     /// Rules between parameters. Runs even where parameters were missing or wrong, over empty values, as upstream's do.
     ///
@@ -91,6 +96,18 @@ impl Source for Unsampled {
 pub trait Source: Send + Sync + 'static {
     /// The present value of one of the planned metrics.
     fn sample(&self, metric: &Metric) -> impl Future<Output = Result<Measurement, Error>> + Send;
+
+    /// The metrics there are, of a trigger that is [remote](Trigger::REMOTE). Their names are used as they are.
+    fn metrics(&self) -> impl Future<Output = Result<Vec<Metric>, Error>> + Send {
+        std::future::ready(Err(Error::unsupported("its metrics are those of its plan")))
+    }
+
+    /// Hears what the source says by itself, of a trigger that [pushes](Trigger::PUSHES): as long as it is polled, without a
+    /// deadline. Returns where there is nothing to hear, for good.
+    fn listen(&self, signals: &Signals) -> impl Future<Output = ()> + Send {
+        let _ = signals;
+        std::future::ready(())
+    }
 }
 
 /// One metric of a plan.

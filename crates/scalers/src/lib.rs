@@ -13,7 +13,7 @@ use keda_scaler::{Factory, Registry};
 
 /// All trigger types of this product. A new family is one more line here.
 pub fn registry() -> Registry {
-    Registry::new(&[&keda_scalers_http::FAMILY, &keda_scalers_kube::FAMILY])
+    Registry::new(&[&keda_scalers_grpc::FAMILY, &keda_scalers_http::FAMILY, &keda_scalers_kube::FAMILY])
 }
 
 /// All triggers, sorted by type.

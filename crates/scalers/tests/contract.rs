@@ -11,7 +11,7 @@ use keda_scaler::{Factory, Parameters};
 use serde_json::Value;
 
 /// Parameters that are read when the trigger connects: an invented text will not do.
-const PEM: [&str; 3] = ["ca", "cert", "key"];
+const PEM: [&str; 6] = ["ca", "cert", "key", "caCert", "tlsClientCert", "tlsClientKey"];
 
 fn folder(factory: &Factory) -> PathBuf {
     let module = factory.trigger_type().replace('-', "_");
@@ -46,7 +46,7 @@ fn sample(factory: &Factory) -> Parameters {
 #[tokio::test(start_paused = true)]
 async fn every_trigger_as_in_its_sample() {
     let factories = keda_scalers::factories();
-    assert!(factories.len() >= 6);
+    assert!(factories.len() >= 8);
     for factory in factories {
         let parameters = sample(&factory);
         Contract { factory, parameters, source: Source::Clock }.check_declaration().await;

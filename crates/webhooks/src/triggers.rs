@@ -120,6 +120,10 @@ impl Judge {
                     let notices = parsed.notices().iter();
                     let texts = notices.map(|notice| judge::notice_text(&self.registry, trigger, notice));
                     findings.notices.extend(texts.map(told));
+                    if !parsed.is_planned() {
+                        // Its source knows, and is not asked here.
+                        metrics = None;
+                    }
                     if let Some(metrics) = &mut metrics {
                         metrics.extend(parsed.specs().iter().cloned());
                     }

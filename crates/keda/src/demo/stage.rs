@@ -211,6 +211,7 @@ async fn start_operator(
     let metrics = Arc::new(metrics::Operator::new(&metrics::Registry::new(), false));
     let environment = Environment {
         http: Arc::new(http::Coalescing::new(http::Client::new(http::Settings::default()))),
+        grpc: keda_scaler::grpc::Channels::new(http::Settings::default()),
         clock: Clock::system(),
         kube: Arc::new(Reader::new(client.clone())),
         tokens: Arc::new(keda_scaler::identity::NoTokens),

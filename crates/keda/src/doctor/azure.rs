@@ -248,6 +248,7 @@ impl Examination<'_> {
         let tokens = Arc::new(Overheard { broker: self.broker.clone(), request: Mutex::default() });
         let environment = Environment {
             http: self.world.transport.clone(),
+            grpc: keda_scaler::grpc::Channels::new(keda_scaler::http::Settings::default()),
             clock: self.world.clock,
             kube: self.reader.clone(),
             tokens: tokens.clone(),

@@ -20,6 +20,9 @@ use crate::{
 impl Object {
     /// Sees that the HPA is as the object and its triggers want it.
     ///
+    /// An HPA with some of its metrics would scale in on what it does not see, so nothing is done as long as a source has not said which
+    /// metrics it has.
+    ///
     /// `range` says whether the HPA is to be held at an idle count while the object rests there.
     pub(crate) async fn ensure_autoscaler(
         &mut self,
@@ -27,6 +30,9 @@ impl Object {
         triggers: &TriggerSet,
         range: HpaRange,
     ) -> Result<(), Failure> {
+        if triggers.modifiers.is_none() && !triggers.is_planned() {
+            return Ok(());
+        }
         let specs = triggers.hpa_specs();
         let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(refusal::HPA, error))?;
         let mut desired =

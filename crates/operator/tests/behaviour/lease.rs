@@ -46,6 +46,7 @@ impl Process {
             registry: Arc::new(Registry::new(&[&keda_scalers_http::FAMILY])),
             environment: Environment {
                 http: Arc::new(source.clone()),
+                grpc: keda_scaler::grpc::Channels::new(keda_scaler::http::Settings::default()),
                 clock: Clock::system(),
                 kube: Arc::new(Reader::new(client)),
                 tokens: Arc::new(keda_scaler::identity::NoTokens),

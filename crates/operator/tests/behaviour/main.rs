@@ -16,6 +16,7 @@ mod lease;
 mod limits_of_credentials;
 mod metrics;
 mod panics;
+mod push;
 mod raw_metrics;
 mod rotation;
 mod scope;

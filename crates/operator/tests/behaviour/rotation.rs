@@ -93,6 +93,7 @@ async fn certificates_are_made_served_and_renewed_without_a_restart() {
         registry: Arc::new(Registry::new(&[&keda_scalers_http::FAMILY])),
         environment: Environment {
             http: Arc::new(source),
+            grpc: keda_scaler::grpc::Channels::new(keda_scaler::http::Settings::default()),
             clock: Clock::system(),
             kube: Arc::new(Reader::new(client)),
             tokens: Arc::new(keda_scaler::identity::NoTokens),

@@ -158,6 +158,7 @@ impl World {
         let environment = Environment {
             tokens: Arc::new(azure::Broker::new(identity, http.clone(), kube.clone(), self.clock)),
             http,
+            grpc: keda_scaler::grpc::Channels::new(http::Settings::default()),
             clock: self.clock,
             kube,
             telemetry: (self.setup.telemetry)(Arc::new(Instrument::new(Arc::clone(&self.metrics)))),

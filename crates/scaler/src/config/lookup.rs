@@ -9,12 +9,12 @@ use crate::{Parameters, Secret};
 /// One pass over the raw parameters of a trigger. Every problem is noted, none ends the pass.
 #[derive(Debug)]
 pub struct Lookup<'a> {
-    given: &'a Parameters,
+    pub(super) given: &'a Parameters,
     trigger_type: &'a str,
     optional_group: bool,
     errors: Vec<String>,
     notices: Vec<Notice>,
-    secrets: BTreeSet<Secret>,
+    pub(super) secrets: BTreeSet<Secret>,
 }
 
 /// What a pass left behind.
@@ -155,6 +155,7 @@ pub(crate) const FROM_ENV: &str = "FromEnv";
 pub(crate) fn unread(
     given: &Parameters,
     declared: &[Parameter],
+    takes_all: bool,
     trigger_type: &str,
     trigger_name: Option<&str>,
 ) -> Vec<Notice> {
@@ -172,6 +173,7 @@ pub(crate) fn unread(
                 "Unused input property {key} in scaler {trigger_type}{named}: {name} is read from {} only",
                 bracketed(origins(parameter))
             ),
+            None if takes_all => continue,
             None => format!("Unmatched input property {key} in scaler {trigger_type}{named}"),
         };
         notices.push(Notice { warning: true, kind: NoticeKind::Unread, text });

@@ -36,6 +36,7 @@
 //! | `range`, `range = ".."` | integer lists accept `start-end`, inclusive |
 //! | `deprecated = "why"` | presence is an error |
 //! | `deprecated_announce = "why"` | presence is accepted and announced |
+//! | `whole` | takes all metadata as it is, a [`Whole`](crate::config::Whole); no parameter of its own |
 //! | `group`, `group, optional` | the field is itself a config; in an optional group every member is optional |
 //!
 //! A struct with rules of its own names a method: `#[config(check = Self::check)]`, `fn(&self) -> Result<(), String>`.
@@ -43,17 +44,24 @@
 mod convert;
 mod json_number;
 mod lookup;
+mod whole;
 
 use serde_json::{Map, Value as Json};
 
 pub use self::convert::{Retired, UrlValues, Value, boolean};
 pub use self::lookup::Lookup;
 pub(crate) use self::lookup::{FROM_ENV, unread};
+pub use self::whole::Whole;
 
 /// Everything a config struct is, made by `#[derive(TriggerConfig)]`.
 pub trait TriggerConfig: Sized + Send + Sync + 'static {
     /// The declared parameters, those of nested groups included, in order of declaration.
     fn parameters() -> &'static [Parameter];
+
+    /// Whether every metadata entry is used, whatever its key: some field is declared `whole`.
+    fn takes_all() -> bool {
+        false
+    }
 
     /// Reads the parameters. What is missing or wrong is noted in the lookup, and the field holds its type's empty value:
     /// a trigger's own rules run over whatever could be read, as upstream's do.

@@ -252,7 +252,10 @@ fn unread_metadata_is_found() {
         &[],
     );
     let texts = |name| -> Vec<String> {
-        unread(&given, Config::parameters(), "test", name).into_iter().map(|notice| notice.text).collect()
+        unread(&given, Config::parameters(), false, "test", name)
+            .into_iter()
+            .map(|notice| notice.text)
+            .collect()
     };
     assert_eq!(
         texts(None),

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::world::{Mood, World};
-use super::{Scripted, environment};
+use super::{Remote, Scripted, environment};
 use crate::config::Shape;
 use crate::http::{self, Response, StatusCode};
 use crate::kube::{self, ReadError};
-use crate::{Context, Error, Factory, Kind, Outcome, Parameters, Parsed, Reading, Secrets};
+use crate::{Context, Error, Factory, Kind, Metric, Outcome, Parameters, Parsed, Reading, Secrets, grpc};
 
 /// A trigger with an example of its parameters.
 #[derive(Debug, Clone)]
@@ -39,6 +39,11 @@ pub enum Source {
         /// The value up to which the example is inactive.
         activation: f64,
     },
+    /// A gRPC server that says by itself which metrics there are.
+    Remote(
+        /// Channels to a server in this state.
+        fn(Remote) -> grpc::Channels,
+    ),
     /// Objects of the cluster.
     Cluster {
         /// A cluster in which the example has this value.
@@ -63,6 +68,7 @@ impl Contract {
                 assert!(live.sample().await.iter().all(|outcome| outcome.result.is_ok()));
                 assert_eq!(world.asked(), 0, "it asks somebody");
             }
+            Source::Remote(channels) => self.remote(channels).await,
             Source::Http { .. } | Source::Cluster { .. } => {
                 self.activation_is_strict().await;
                 self.deadline_is_kept().await;
@@ -107,7 +113,10 @@ impl Contract {
 
     fn names_carry_the_index(&self) {
         for index in [0, 7] {
-            let parsed = self.parse(&Context { index, ..context() }).expect("the example parses");
+            let mut parsed = self.parse(&Context { index, ..context() }).expect("the example parses");
+            if parsed.is_remote() {
+                parsed = parsed.planned(vec![Metric::new("depth", 5.0)]).expect("an HPA can have it");
+            }
             assert!(!parsed.specs().is_empty(), "the plan has no metric");
             for spec in parsed.specs().iter().filter(|spec| spec.external_name().is_some()) {
                 let rest = spec.name().strip_prefix(&format!("s{index}-")).unwrap_or_default();
@@ -121,7 +130,7 @@ impl Contract {
     }
 
     fn utilization_is_refused(&self) {
-        if !self.parsed().is_sampled() {
+        if !self.parsed().is_sampled() && !self.parsed().is_remote() {
             return;
         }
         let context = Context { metric_type: Some("Utilization".to_owned()), ..Context::default() };
@@ -155,7 +164,7 @@ impl Contract {
         let (edge, step) = match self.source {
             Source::Http { activation, .. } => (activation, 0.001),
             Source::Cluster { activation, step, .. } => (activation, step),
-            Source::Hpa | Source::Clock => return,
+            Source::Hpa | Source::Clock | Source::Remote(_) => return,
         };
         for (value, active) in
             [(edge, false), (edge + step, true), (edge - step, false), (edge + 1000.0 * step, true)]
@@ -224,7 +233,7 @@ impl Contract {
         let soon = Duration::from_millis(1);
         let value = match self.source {
             Source::Http { activation, .. } | Source::Cluster { activation, .. } => activation,
-            Source::Hpa | Source::Clock => return,
+            Source::Hpa | Source::Clock | Source::Remote(_) => return,
         };
         let world = self.world(value);
         let parsed = self.parsed();
@@ -291,7 +300,7 @@ impl Contract {
         match self.source {
             Source::Http { answer, .. } => World::new(Mood::Answering(answer(value))).willing(),
             Source::Cluster { holding, .. } => World::new(Mood::Willing).with(holding(value)),
-            Source::Hpa | Source::Clock => World::new(Mood::Willing),
+            Source::Hpa | Source::Clock | Source::Remote(_) => World::new(Mood::Willing),
         }
     }
 
@@ -313,13 +322,13 @@ impl Contract {
         self.parse(&context()).expect("the example parses")
     }
 
-    fn parse(&self, context: &Context) -> Result<Parsed, Error> {
+    pub(super) fn parse(&self, context: &Context) -> Result<Parsed, Error> {
         self.factory.parse(&self.parameters, context)
     }
 }
 
 /// The metric type that every trigger takes.
-fn context() -> Context {
+pub(super) fn context() -> Context {
     Context { metric_type: Some("AverageValue".to_owned()), ..Context::default() }
 }
 

@@ -19,6 +19,7 @@ use bytes::Bytes;
 pub use self::client::Client;
 pub use self::coalescing::{Coalescing, Counters};
 pub use self::settings::{Settings, SettingsError, Variables};
+pub(crate) use self::tls::client_config;
 pub use self::tls::{ClientCertificate, Roots, TlsIdentity, TlsVersion};
 
 /// Upstream's `KEDA_HTTP_DEFAULT_TIMEOUT`.

@@ -160,7 +160,7 @@ pub(super) fn cipher_suite(go_name: &str) -> Option<CipherSuite> {
 }
 
 /// Builds the TLS side of a client.
-pub(super) fn client_config(
+pub(crate) fn client_config(
     roots: &Roots,
     settings: &Settings,
     identity: &TlsIdentity,

@@ -1,0 +1,44 @@
+#![doc = include_str!("docs.md")]
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keda_scaler::{Context, Error, Link, Metric, Notice};
+
+use crate::remote;
+use crate::{Config, Remote};
+
+/// The trigger type `external`.
+pub struct Trigger;
+
+impl keda_scaler::Trigger for Trigger {
+    type Config = Config;
+    type Source = Remote;
+
+    const TYPE: &'static str = "external";
+    const LABEL: &'static str = "externalScaler";
+    const REMOTE: bool = true;
+
+    fn validate(config: &Config, _: &Context) -> Result<(), String> {
+        config.check()
+    }
+
+    fn plan(_: &Config, _: &Context) -> Result<Vec<Metric>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn notices(config: &Config, _: &Context) -> Vec<Notice> {
+        config.notices()
+    }
+
+    fn deadline(_: &Config, context: &Context) -> Duration {
+        remote::patience(context)
+    }
+
+    async fn connect(config: Arc<Config>, link: Link) -> Result<Remote, Error> {
+        Remote::new(&config, &link)
+    }
+}
