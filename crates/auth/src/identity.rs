@@ -22,6 +22,7 @@ pub(crate) async fn of(
         return Err(Error::Retired { origin: origin.clone() });
     }
     let mut identity = PodIdentity::from_provider(given.provider.as_str());
+    // Google's has no fields: the operator's own identity is meant.
     if !matches!(identity.provider, Provider::AzureWorkload | Provider::Aws | Provider::AwsEks) {
         return Ok(identity);
     }

@@ -7,21 +7,26 @@
 //!
 //! [`Stores`] asks the secret stores that a TriggerAuthentication names.
 //!
-//! [`azure::Broker`] turns the identity that a TriggerAuthentication asks for into tokens.
+//! [`Brokers`] turns the identities that TriggerAuthentications ask for into tokens: [`azure`], [`gcp`], and [`oauth2`] for
+//! client credentials anywhere.
 //!
 //! Upstream logs most failures and goes on with an empty parameter, which makes an unauthenticated trigger out of a
 //! typing error. Here each of them is an [`Error`] that names the parameter, the object and the key. No error ever
 //! carries a value.
 
+mod answer;
 pub mod aws;
 pub mod azure;
 mod binding;
 mod broker;
+mod brokers;
 mod claims;
 mod env;
 mod error;
 mod file;
+pub mod gcp;
 mod identity;
+pub mod oauth2;
 mod problem;
 mod resolve;
 mod stores;
@@ -30,6 +35,7 @@ mod tracked;
 #[cfg(test)]
 mod memory;
 
+pub use brokers::{Brokers, Counts, Settings};
 pub use env::container_env;
 pub use error::{Error, RETIRED};
 pub use resolve::{BOUND_TOKEN_LIFETIME, Files, Resolved, Scope, resolve, unsupported};

@@ -13,6 +13,8 @@ use crate::binding::Binding;
 use crate::stores::{Ask, Stores};
 use crate::{Error, ReadKey, Tracked, env, file, identity};
 
+mod oauth2;
+
 /// Where a reference is looked up and what it may read.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -85,7 +87,7 @@ pub struct Resolved {
 /// Resolves a trigger's `authenticationRef`. No reference, or one without a name, is no parameters.
 ///
 /// Later sources overwrite equal names, in upstream's order: `env`, `configMapTargetRef`, `secretTargetRef`, the secret
-/// stores, `boundServiceAccountToken`. A `filePath` stands in place of all of them.
+/// stores, `boundServiceAccountToken`, `oauth2`. A `filePath` stands in place of all of them.
 ///
 /// # Errors
 ///
@@ -171,6 +173,9 @@ async fn params(
         let missing = || Error::MissingAccount { parameter: source.parameter.clone(), object };
         params.insert(source.parameter.clone(), token.ok_or_else(missing)?);
     }
+    if let Some(given) = &spec.oauth2 {
+        params.extend(oauth2::params(ask, spec, given).await?);
+    }
     Ok(params)
 }
 
@@ -227,14 +232,13 @@ fn refuse_unsupported(origin: &ReadKey, spec: &TriggerAuthenticationSpec) -> Res
 /// Names the first source that a spec needs and that is not supported yet.
 pub fn unsupported(spec: &TriggerAuthenticationSpec) -> Option<String> {
     let provider = spec.pod_identity.as_ref().map(|identity| identity.provider.as_str()).unwrap_or_default();
-    if !matches!(provider, "" | "none" | "azure-workload" | "azure" | "aws" | "aws-eks") {
+    if !matches!(provider, "" | "none" | "azure-workload" | "azure" | "aws" | "aws-eks" | "gcp") {
         return Some(format!("podIdentity provider {provider}"));
     }
     let sources = [
         ("azureKeyVault", spec.azure_key_vault.is_some()),
         ("gcpSecretManager", spec.gcp_secret_manager.is_some()),
         ("awsSecretManager", spec.aws_secret_manager.is_some()),
-        ("oauth2", spec.oauth2.is_some()),
     ];
     sources.into_iter().find(|(_, used)| *used).map(|(name, _)| name.to_owned())
 }

@@ -191,22 +191,77 @@ async fn a_missing_variable_is_named_with_its_container() {
 async fn other_sources_are_refused_by_name() {
     let credentials = json!({ "parameter": "p", "name": "n" });
     for (spec, source) in [
-        (json!({ "podIdentity": { "provider": "gcp" } }), "podIdentity provider gcp"),
         (
             json!({ "azureKeyVault": { "vaultUri": "https://vault", "secrets": [credentials.clone()] } }),
             "azureKeyVault",
         ),
         (json!({ "gcpSecretManager": { "secrets": [{ "parameter": "p", "id": "i" }] } }), "gcpSecretManager"),
         (json!({ "awsSecretManager": { "secrets": [credentials.clone()] } }), "awsSecretManager"),
-        (
-            json!({ "oauth2": { "type": "clientCredentials", "clientId": "id", "tokenUrl": "https://idp" } }),
-            "oauth2",
-        ),
     ] {
         assert_eq!(
             refusal(Memory::default(), spec).await,
             format!("{source} in TriggerAuthentication ns/auth is not supported yet")
         );
+    }
+}
+
+#[tokio::test]
+async fn a_google_identity_needs_nothing_else() {
+    let cluster =
+        Memory::default().authentication("ns/auth", json!({ "podIdentity": { "provider": "gcp" } }));
+    let resolved = resolve_ta(&cluster).await.expect("resolves");
+    assert_eq!(resolved.pod_identity, PodIdentity::from_provider("gcp"));
+    assert_eq!(reads(&resolved), ["TriggerAuthentication ns/auth"]);
+}
+
+/// core.md 6.2: what a trigger needs to ask for a token itself; the last source wins.
+#[tokio::test]
+async fn oauth2_gives_the_parameters_of_a_token_request() {
+    let oauth2 = json!({ "type": "clientCredentials", "clientId": "shop", "tokenUrl": "https://idp/token",
+        "clientSecret": { "valueFrom": { "secretKeyRef": { "name": "client", "key": "secret" } } },
+        "scopes": ["read", "metrics"], "tokenUrlParams": { "audience": "https://prom?a=b", "tenant": "a b" } });
+    let spec = json!({ "oauth2": oauth2,
+        "secretTargetRef": [{ "parameter": "clientID", "name": "client", "key": "secret" }] });
+    let cluster =
+        Memory::default().authentication("ns/auth", spec).secret("ns/client", &[("secret", b"s3cret")]);
+    let resolved = resolve_ta(&cluster).await.expect("resolves");
+    let shown: Vec<_> = resolved.params.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("clientID", "shop"),
+            ("clientSecret", "s3cret"),
+            ("endpointParams", "audience=https%3A%2F%2Fprom%3Fa%3Db&tenant=a+b"),
+            ("oauthTokenURI", "https://idp/token"),
+            ("scopes", "read,metrics"),
+        ]
+    );
+    assert!(reads(&resolved).contains(&"Secret ns/client".to_owned()));
+
+    let bare =
+        json!({ "oauth2": { "type": "clientCredentials", "clientId": "id", "tokenUrl": "https://idp" } });
+    let resolved = resolve_ta(&Memory::default().authentication("ns/auth", bare)).await.expect("resolves");
+    assert_eq!(resolved.params.into_keys().collect::<Vec<_>>(), ["clientID", "oauthTokenURI"]);
+}
+
+#[tokio::test]
+async fn a_wrong_oauth2_is_refused_by_its_field() {
+    for (oauth2, text) in [
+        (
+            json!({ "type": "password", "clientId": "id", "tokenUrl": "https://idp" }),
+            "oauth2.type must be 'clientCredentials', got 'password', in TriggerAuthentication ns/auth",
+        ),
+        (
+            json!({ "type": "clientCredentials", "clientId": "id", "tokenUrl": "idp" }),
+            "oauth2.tokenUrl must be a valid http or https URL, in TriggerAuthentication ns/auth",
+        ),
+        (
+            json!({ "type": "clientCredentials", "clientId": "id", "tokenUrl": "https://idp",
+                "clientSecret": { "valueFrom": { "secretKeyRef": { "name": "client", "key": "secret" } } } }),
+            "oauth2.clientSecret is read from key \"secret\" of Secret ns/client, which does not exist",
+        ),
+    ] {
+        assert_eq!(refusal(Memory::default(), json!({ "oauth2": oauth2 })).await, text);
     }
 }
 

@@ -86,7 +86,6 @@ pub(crate) struct Ask<'a> {
 
 impl Ask<'_> {
     /// The text of a `valueFrom.secretKeyRef`; `what` says what it is for, such as `credentials.clientSecret`.
-    #[expect(dead_code, reason = "the stores of clouds take credentials from Secrets")]
     pub(crate) async fn secret(&self, what: &str, value: &SecretValue) -> Result<Secret, Error> {
         let source = &value.value_from.secret_key_ref;
         let namespace = self.namespace.get(self.origin)?;

@@ -5,8 +5,8 @@
 use std::{env, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use keda_auth::azure;
-use keda_scaler::{Secret, http};
+use keda_auth::{azure, gcp};
+use keda_scaler::{Secret, http, identity::ServiceAccount};
 
 /// The text of a variable; an empty one counts as set.
 pub(crate) fn text(name: &str) -> Option<String> {
@@ -90,9 +90,20 @@ pub(crate) fn bound_token_lifetime() -> Result<Duration> {
 /// What is known about the process's own Azure identity: what Azure's webhook injected, and the ServiceAccount that the
 /// mounted token speaks for.
 pub(crate) fn azure_identity() -> azure::Settings {
+    azure::Settings::read(text, own_account())
+}
+
+/// What is known about the process's own identities. One call to an issuer of tokens may take as long as one of a trigger.
+pub(crate) fn identities(timeout: Duration) -> keda_auth::Settings {
+    let (mut azure, mut google) = (azure_identity(), gcp::Settings::read(text, own_account()));
+    (azure.timeout, google.timeout) = (Some(timeout), Some(timeout));
+    keda_auth::Settings { azure, google }
+}
+
+/// The ServiceAccount that the mounted token speaks for.
+fn own_account() -> Option<ServiceAccount> {
     const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-    let own = std::fs::read_to_string(TOKEN).ok().and_then(|token| azure::service_account_of(&token));
-    azure::Settings::read(text, own)
+    std::fs::read_to_string(TOKEN).ok().and_then(|token| azure::service_account_of(&token))
 }
 
 /// What Vault's own client reads (`VAULT_*`), and the folders that `credential.serviceAccount` may name files of besides the

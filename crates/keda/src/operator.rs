@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
-use keda_auth::azure;
+use keda_auth::Brokers;
 use keda_operator::{
     ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, RawMetricsMode, Reader,
     Rotation,
@@ -170,14 +170,13 @@ async fn serve(flags: Flags) -> Result<()> {
     probes::serve_health(&flags.health_probe_bind_address, Arc::clone(&health), &shutdown).await?;
     let pushing = flags.push(&series, &shutdown);
     let settings = flags.http_settings()?;
-    let mut identity = environment::azure_identity();
-    identity.timeout = Some(settings.timeout);
+    let identities = environment::identities(settings.timeout);
     let grpc = grpc::Channels::new(settings.clone());
     let http = Arc::new(http::Coalescing::new(http::Client::new(settings)));
     // Of brokers and triggers; what TriggerAuthentications name is read under the same limit by the controller.
     let secrets_of = environment::restricted_secrets().then(environment::cluster_object_namespace);
     let kube = Arc::new(Reader::new(client.clone()).secrets_of(secrets_of));
-    let tokens = azure::Broker::new(identity, http.clone(), kube.clone(), Clock::system());
+    let tokens = Brokers::new(identities, http.clone(), kube.clone(), Clock::system());
     let tokens = Arc::new(tokens);
     show_tokens(&series, Arc::clone(&tokens));
     let environment = Environment {
@@ -215,11 +214,11 @@ fn raw_metrics(env: impl Fn(&str) -> Option<String>) -> RawMetricsMode {
 
 /// The token broker's counts, read at each scrape.
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^52")]
-fn show_tokens(series: &metrics::Registry, azure: Arc<azure::Broker>) {
+fn show_tokens(series: &metrics::Registry, tokens: Arc<Brokers>) {
     series.on_scrape(move |scrape| {
-        let counts = azure.counters();
-        scrape.values(&table::TOKENS, [("azure", counts.given as f64)]);
-        scrape.values(&table::TOKEN_REQUESTS, [("azure", counts.asked as f64)]);
+        let counts = tokens.counts();
+        scrape.values(&table::TOKENS, counts.map(|it| (it.provider, it.given as f64)));
+        scrape.values(&table::TOKEN_REQUESTS, counts.map(|it| (it.provider, it.asked as f64)));
     });
 }
 

@@ -199,7 +199,8 @@ fn origins(meta: &ParseNestedMeta<'_>) -> Result<Vec<Ident>> {
                 "metadata" => "Metadata",
                 "auth" => "Auth",
                 "env" => "Env",
-                _ => return Err(Error::new(word.span(), "a source is metadata, auth or env")),
+                "variable" => "Variable",
+                _ => return Err(Error::new(word.span(), "a source is metadata, auth, env or variable")),
             };
             Ok(Ident::new(variant, word.span()))
         })

@@ -4,6 +4,8 @@
 //! event and condition alike. The pages in `docs/errors` are written from this table (`cargo xtask generate errors`).
 
 mod aws;
+mod google;
+mod oauth;
 
 use std::fmt;
 
@@ -402,6 +404,46 @@ VAULT_CACERT of the operator names (in the chart `hashiCorpVaultTLS`). Objects t
     AwsWorkspaceNotFound = "aws-workspace-not-found" (aws::WORKSPACE_NOT_FOUND)
     /// The secret is not there, or has no such value.
     AwsSecret = "aws-secret" (aws::SECRET)
+    /// There are no Google credentials at all.
+    GoogleNoCredentials = "google-no-credentials" (google::NO_CREDENTIALS)
+    /// Credentials are there and cannot be used.
+    GoogleCredentials = "google-credentials" (google::CREDENTIALS)
+    /// Google refuses the credentials.
+    GoogleCredentialsRefused = "google-credentials-refused" (google::CREDENTIALS_REFUSED)
+    /// STS refuses the subject token.
+    GoogleFederationRefused = "google-federation-refused" (google::FEDERATION_REFUSED)
+    /// The subject token cannot be had.
+    GoogleSubjectToken = "google-subject-token" (google::SUBJECT_TOKEN)
+    /// The identity may not act as the service account.
+    GoogleImpersonationDenied = "google-impersonation-denied" (google::IMPERSONATION_DENIED)
+    /// The clocks differ.
+    GoogleClockSkew = "google-clock-skew" (google::CLOCK_SKEW)
+    /// Google's endpoint cannot be reached.
+    GoogleUnreachable = "google-unreachable" (google::UNREACHABLE)
+    /// Google's endpoint does not answer in time.
+    GoogleTokenSlow = "google-token-slow" (google::TOKEN_SLOW)
+    /// Google's endpoint answers 429 or 5xx.
+    GoogleFailing = "google-failing" (google::FAILING)
+    /// Managed Prometheus answers 401.
+    GoogleQueryUnauthorized = "google-query-unauthorized" (google::QUERY_UNAUTHORIZED)
+    /// Managed Prometheus answers 403.
+    GoogleQueryForbidden = "google-query-forbidden" (google::QUERY_FORBIDDEN)
+    /// Managed Prometheus answers 404.
+    GoogleQueryNotFound = "google-query-not-found" (google::QUERY_NOT_FOUND)
+    /// Secret Manager answers 403.
+    GoogleSecretForbidden = "google-secret-forbidden" (google::SECRET_FORBIDDEN)
+    /// Secret Manager has no such version.
+    GoogleSecretMissing = "google-secret-missing" (google::SECRET_MISSING)
+    /// Secret Manager's answer cannot be used.
+    GoogleSecretAnswer = "google-secret-answer" (google::SECRET_ANSWER)
+    /// An OAuth 2.0 server cannot be reached.
+    OAuth2Unreachable = "oauth-unreachable" (oauth::UNREACHABLE)
+    /// An OAuth 2.0 server refuses the client.
+    OAuth2Refused = "oauth-refused" (oauth::REFUSED)
+    /// An OAuth 2.0 server has trouble.
+    OAuth2Failing = "oauth-failing" (oauth::FAILING)
+    /// An OAuth 2.0 server does not answer in time.
+    OAuth2TokenSlow = "oauth-token-slow" (oauth::TOKEN_SLOW)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! token is come by.
 
 pub mod azure;
+pub mod google;
+pub mod oauth2;
 
 use std::fmt;
 
@@ -12,7 +14,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::http::{HeaderValue, sensitive};
-use crate::{Error, Kind, Secret, aws};
+use crate::{Code, Error, Kind, Secret, aws};
 
 /// The `podIdentity` of a trigger's authentication. Empty texts are absent ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -51,6 +53,8 @@ pub enum Provider {
     Aws,
     /// `aws-eks`: the role that the workload's ServiceAccount names, assumed by the operator. Deprecated.
     AwsEks,
+    /// `gcp`: Google's application default credentials.
+    Gcp,
     /// Another provider, by its word; no trigger can use one yet, each says so by its name.
     Other(String),
 }
@@ -88,6 +92,7 @@ impl PodIdentity {
             "azure-workload" => Provider::AzureWorkload,
             "aws" => Provider::Aws,
             "aws-eks" => Provider::AwsEks,
+            "gcp" => Provider::Gcp,
             other => Provider::Other(other.to_owned()),
         };
         Self { provider, ..Self::default() }
@@ -100,6 +105,7 @@ impl PodIdentity {
             Provider::AzureWorkload => Some("azure-workload"),
             Provider::Aws => Some("aws"),
             Provider::AwsEks => Some("aws-eks"),
+            Provider::Gcp => Some("gcp"),
             Provider::Other(name) => Some(name),
         }
     }
@@ -120,15 +126,54 @@ impl PodIdentity {
     }
 }
 
-/// What a trigger wants a token for.
+/// What a trigger wants a token for, by who issues it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TokenRequest {
-    /// As whom.
-    pub identity: PodIdentity,
-    /// For what: an OAuth scope such as `https://prometheus.monitor.azure.com/.default`.
-    pub scope: String,
-    /// In which cloud, where neither the identity nor the process names a login host.
-    pub cloud: azure::Cloud,
+#[non_exhaustive]
+pub enum TokenRequest {
+    /// Microsoft Entra, for a workload identity.
+    Azure(azure::Request),
+    /// Google.
+    Google(google::Request),
+    /// Any OAuth 2.0 server, for client credentials.
+    OAuth2(oauth2::Request),
+}
+
+impl TokenRequest {
+    /// What the token is for, in the issuer's words.
+    pub fn scope(&self) -> String {
+        match self {
+            Self::Azure(request) => request.scope.clone(),
+            Self::Google(request) => request.scope.clone(),
+            Self::OAuth2(request) => request.scopes.join(" "),
+        }
+    }
+
+    /// The name of a token that does not come in time.
+    pub(crate) fn slow(&self) -> Code {
+        match self {
+            Self::Azure(_) => Code::AzureLoginSlow,
+            Self::Google(_) => Code::GoogleTokenSlow,
+            Self::OAuth2(_) => Code::OAuth2TokenSlow,
+        }
+    }
+}
+
+impl From<azure::Request> for TokenRequest {
+    fn from(request: azure::Request) -> Self {
+        Self::Azure(request)
+    }
+}
+
+impl From<google::Request> for TokenRequest {
+    fn from(request: google::Request) -> Self {
+        Self::Google(request)
+    }
+}
+
+impl From<oauth2::Request> for TokenRequest {
+    fn from(request: oauth2::Request) -> Self {
+        Self::OAuth2(request)
+    }
 }
 
 /// An access token. Prints whose it is, never itself.
@@ -142,9 +187,9 @@ pub struct Token {
 /// Whom a token speaks for, for errors that say whom to give a role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Principal {
-    /// Client id of the identity.
+    /// Client id of the identity; at Google its email, or the name of its pool.
     pub client_id: String,
-    /// Its tenant.
+    /// Its tenant, at Microsoft.
     pub tenant_id: String,
     /// Object id of its service principal, where the token says so.
     pub object_id: Option<String>,
@@ -212,11 +257,17 @@ pub struct NoTokens;
 #[async_trait]
 impl Tokens for NoTokens {
     async fn token(&self, request: &TokenRequest) -> Result<Token, Error> {
-        let provider = request.identity.provider().unwrap_or("none");
-        Err(Error::new(
-            Kind::Auth,
-            format!("pod identity provider {provider}: no identity is available here"),
-        ))
+        let text = match request {
+            TokenRequest::Azure(request) => {
+                let provider = request.identity.provider().unwrap_or("none");
+                format!("pod identity provider {provider}: no identity is available here")
+            }
+            TokenRequest::Google(_) => {
+                "google application credentials: no identity is available here".to_owned()
+            }
+            TokenRequest::OAuth2(_) => "oauth: no token can be asked for here".to_owned(),
+        };
+        Err(Error::new(Kind::Auth, text))
     }
 
     async fn renew(&self, request: &TokenRequest, _: &Token) -> Result<Option<Token>, Error> {

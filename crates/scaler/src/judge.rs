@@ -136,7 +136,8 @@ fn faults(trigger_type: &str, message: &str) -> Vec<String> {
 /// A notice's text, with the parameter that a misspelled one is likely meant to be.
 pub fn notice_text(registry: &Registry, trigger: &ScaleTrigger, notice: &Notice) -> String {
     let declared = registry.get(&trigger.r#type).map(|factory| factory.parameters()).unwrap_or_default();
-    let readable = declared.iter().filter(|parameter| parameter.from.contains(&Origin::Metadata));
+    let named = |origin: &Origin| matches!(origin, Origin::Metadata | Origin::Variable);
+    let readable = declared.iter().filter(|parameter| parameter.from.iter().any(named));
     let names = readable.flat_map(|parameter| parameter.names.iter().copied());
     let mut text = notice.text.clone();
     if notice.kind == NoticeKind::Unread

@@ -51,7 +51,8 @@ impl Link {
     /// # Errors
     /// There is none, and why.
     pub async fn token(&self, request: &TokenRequest) -> Result<Token, Error> {
-        self.in_time(self.tokens.token(request)).await
+        self.may_ask(request)?;
+        self.in_time(request, self.tokens.token(request)).await
     }
 
     /// A newer token in place of one that the source refused with 401; `None` where it was renewed for that already.
@@ -59,14 +60,56 @@ impl Link {
     /// # Errors
     /// As [`Link::token`].
     pub async fn renewed(&self, request: &TokenRequest, refused: &Token) -> Result<Option<Token>, Error> {
-        self.in_time(self.tokens.renew(request, refused)).await
+        self.may_ask(request)?;
+        self.in_time(request, self.tokens.renew(request, refused)).await
     }
 
-    async fn in_time<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// A client's secret goes to the token endpoint, which whoever wrote the object may have chosen.
+    fn may_ask(&self, request: &TokenRequest) -> Result<(), Error> {
+        match request {
+            TokenRequest::OAuth2(request) => self.context.destinations.allow(&request.token_url),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a request with the bearer token. Who shares the token's identity shares equal requests, and a token that the
+    /// source refuses with 401 is renewed once. Gives the answer and the token that got it.
+    ///
+    /// # Errors
+    /// There is no token, or no answer.
+    pub async fn send_as(
+        &self,
+        identity: &TokenRequest,
+        request: http::Request,
+    ) -> Result<(http::Response, Token), Error> {
+        let token = self.token(identity).await?;
+        let refused = self.send_with(&token, request.clone()).await?;
+        if refused.status != http::StatusCode::UNAUTHORIZED {
+            return Ok((refused, token));
+        }
+        match self.renewed(identity, &token).await? {
+            Some(newer) => Ok((self.send_with(&newer, request).await?, newer)),
+            None => Ok((refused, token)),
+        }
+    }
+
+    async fn send_with(&self, token: &Token, mut request: http::Request) -> Result<http::Response, Error> {
+        let value = token
+            .authorization()
+            .ok_or_else(|| Error::new(Kind::Auth, "the issuer's token cannot be sent as a header"))?;
+        request.headers.insert(http::header::AUTHORIZATION, value);
+        self.http.send(request).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        request: &TokenRequest,
+        asking: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let patience = self.context.http_timeout;
         tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| {
             let text = format!("no token within {patience:?}: it is still being asked for");
-            Err(Error::coded(Kind::Timeout, Code::AzureLoginSlow, text, ""))
+            Err(Error::coded(Kind::Timeout, request.slow(), text, ""))
         })
     }
 

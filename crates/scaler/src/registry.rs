@@ -115,8 +115,13 @@ impl Registry {
 
     /// Whether parsing needs the environment of the target's container: some entry names a variable.
     pub fn needs_env(&self, trigger_type: &str, metadata: &BTreeMap<String, String>) -> bool {
-        self.factories.contains_key(trigger_type)
-            && metadata.keys().any(|key| key.ends_with(crate::config::FROM_ENV))
+        let Some(factory) = self.factories.get(trigger_type) else { return false };
+        let variable = |parameter: &crate::config::Parameter| {
+            parameter.from.contains(&crate::config::Origin::Variable)
+                && parameter.names.iter().any(|name| metadata.contains_key(*name))
+        };
+        metadata.keys().any(|key| key.ends_with(crate::config::FROM_ENV))
+            || factory.parameters().iter().any(variable)
     }
 }
 

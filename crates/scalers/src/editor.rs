@@ -142,7 +142,8 @@ fn metadata(factory: &Factory) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for parameter in factory.parameters() {
-        let readable = parameter.from.contains(&Origin::Metadata);
+        let readable =
+            parameter.from.iter().any(|origin| matches!(origin, Origin::Metadata | Origin::Variable));
         if readable {
             for name in parameter.names {
                 properties.insert((*name).to_owned(), value(parameter));

@@ -113,7 +113,7 @@ fn sources(parameter: &Parameter) -> String {
     let words = parameter.from.iter().map(|origin| match origin {
         Origin::Metadata => "metadata",
         Origin::Auth => "authentication",
-        Origin::Env => "environment",
+        Origin::Env | Origin::Variable => "environment",
     });
     words.collect::<Vec<_>>().join(", ")
 }

@@ -139,7 +139,7 @@ impl Parameter {
             separator: Some(declared.separator).filter(|text| pieces && *text != COMMA),
             exclusive_set: declared.exclusive,
             range_separator: declared.range,
-            metadata_variable_readable: reads(Origin::Metadata),
+            metadata_variable_readable: reads(Origin::Metadata) || reads(Origin::Variable),
             env_variable_readable: reads(Origin::Env),
             trigger_authentication_variable_readable: reads(Origin::Auth),
         }

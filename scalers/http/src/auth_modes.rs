@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use keda_scaler::config::UrlValues;
 use keda_scaler::http::{ClientCertificate, HeaderMap, HeaderName, TlsIdentity, basic, header, sensitive};
+use keda_scaler::identity::oauth2;
 use keda_scaler::{Error, Kind, Notice, Secret, TriggerConfig, Words};
 
 /// A way to authenticate.
@@ -187,11 +188,44 @@ impl AuthModes {
         tls
     }
 
-    /// What is given and sends nothing, for triggers that implement neither `apiKey` nor `oauth`.
-    pub fn without_effect(&self, trigger_type: &str) -> Vec<Notice> {
-        [Mode::ApiKey, Mode::Oauth]
-            .into_iter()
-            .filter(|mode| self.has(*mode))
+    /// The token that requests are sent with in the mode `oauth`: for client credentials, asked from the token endpoint under
+    /// the trust and identity of the requests themselves.
+    ///
+    /// # Errors
+    /// A parameter of the token request is given twice, or its endpoint is no address.
+    pub fn oauth(&self, unsafe_ssl: bool) -> Result<Option<oauth2::Request>, Error> {
+        let (true, Some(token_url), Some(client_id)) =
+            (self.has(Mode::Oauth), &self.oauth_token_uri, &self.client_id)
+        else {
+            return Ok(None);
+        };
+        if !["https://", "http://"].iter().any(|scheme| token_url.starts_with(scheme)) {
+            let text = "oauthTokenURI must be an http or https address, like https://login.example/token";
+            return Err(Error::config(text));
+        }
+        let scopes: Vec<String> = self.scopes.iter().filter(|scope| !scope.is_empty()).cloned().collect();
+        let given = self.endpoint_params.0.iter();
+        if let Some((name, _)) = given.clone().find(|(name, _)| *name == "scope" && !scopes.is_empty()) {
+            return Err(Error::config(format!("endpointParams cannot replace {name}, which scopes gives")));
+        }
+        let endpoint_params = given.flat_map(|(name, values)| {
+            values.iter().map(|value| (name.clone(), Secret::from(value.as_str())))
+        });
+        Ok(Some(oauth2::Request {
+            token_url: token_url.clone(),
+            client_id: client_id.clone(),
+            client_secret: self.client_secret.clone().unwrap_or_default(),
+            scopes,
+            endpoint_params: endpoint_params.collect(),
+            tls: self.tls(unsafe_ssl),
+        }))
+    }
+
+    /// What is given and sends nothing: the listed ones of the modes that a trigger does not implement.
+    pub fn without_effect(&self, trigger_type: &str, unused: &[Mode]) -> Vec<Notice> {
+        unused
+            .iter()
+            .filter(|mode| self.has(**mode))
             .map(|mode| {
                 let mode = mode.as_str();
                 Notice::no_effect(format!(

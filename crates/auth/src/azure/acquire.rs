@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use keda_scaler::identity::{Owner, ServiceAccount, Token, TokenRequest, azure};
+use keda_scaler::identity::{Owner, ServiceAccount, Token, azure};
 use keda_scaler::{Code, Error, Kind};
 
 use super::broker::{Key, Login, Subject};
@@ -18,7 +18,7 @@ const TENANT_ID: &str = "azure.workload.identity/tenant-id";
 
 impl Login {
     /// The key of a request.
-    pub(super) fn key(&self, request: &TokenRequest) -> Result<Key, Error> {
+    pub(super) fn key(&self, request: &azure::Request) -> Result<Key, Error> {
         let identity = &request.identity;
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let subject = match (identity.identity_owner, &identity.workload) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use keda_scaler::http::Transport;
-use keda_scaler::identity::{ServiceAccount, Token, TokenRequest, Tokens};
+use keda_scaler::identity::{NoTokens, ServiceAccount, Token, TokenRequest, Tokens, azure};
 use keda_scaler::kube::Reader;
 use keda_scaler::{Clock, Code, Error, Kind};
 
@@ -74,7 +74,7 @@ impl Broker {
     }
 
     /// For [`Broker::walk`]: what tells the token apart.
-    pub(super) fn key(&self, request: &TokenRequest) -> Result<Key, Error> {
+    pub(super) fn key(&self, request: &azure::Request) -> Result<Key, Error> {
         self.tokens.flow().key(request)
     }
 
@@ -95,11 +95,17 @@ impl Broker {
 #[async_trait]
 impl Tokens for Broker {
     async fn token(&self, request: &TokenRequest) -> Result<Token, Error> {
-        self.tokens.get(self.key(request)?).await
+        match request {
+            TokenRequest::Azure(request) => self.tokens.get(self.key(request)?).await,
+            other => NoTokens.token(other).await,
+        }
     }
 
     async fn renew(&self, request: &TokenRequest, refused: &Token) -> Result<Option<Token>, Error> {
-        self.tokens.renew(self.key(request)?, refused).await
+        match request {
+            TokenRequest::Azure(request) => self.tokens.renew(self.key(request)?, refused).await,
+            other => NoTokens.renew(other, refused).await,
+        }
     }
 }
 

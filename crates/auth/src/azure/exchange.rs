@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keda_scaler::http::{self, ErrorKind, Request, Response, Transport, header};
+use keda_scaler::http::{self, ErrorKind, Request, Response, Transport};
 use keda_scaler::identity::{Principal, Token};
 use keda_scaler::{Code, Kind, Secret};
 use serde::Deserialize;
@@ -15,18 +15,10 @@ use tokio::time::Instant;
 
 use super::problem;
 use super::subject::Assertion;
+use crate::answer::{hidden, quoted, retry_after, seconds, skew};
 use crate::broker::Issued;
 use crate::claims::Claims;
 use crate::problem::{Class, Problem};
-
-/// Longest quotation of the login host's words.
-const QUOTED: usize = 300;
-
-/// Clocks that differ by more than this are said to.
-const SKEW: i64 = 60;
-
-/// The longest wait that a login host can ask for.
-const LONGEST_WAIT: u64 = 3600;
 
 /// Who asks whom for what.
 pub(super) struct Exchange<'a> {
@@ -118,11 +110,6 @@ impl Exchange<'_> {
     }
 }
 
-fn seconds(value: &Value) -> Option<Duration> {
-    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-    Some(Duration::from_secs(number))
-}
-
 fn unreachable(error: &http::Error, host: &str) -> Problem {
     let temporary = Class::Temporary { wait: None };
     let text = error.to_string();
@@ -148,20 +135,19 @@ fn unreachable(error: &http::Error, host: &str) -> Problem {
 fn refused(response: &Response, assertion: &Assertion, presented: &Presented<'_>, now: Timestamp) -> Problem {
     let status = response.status.as_u16();
     let document: Refused = serde_json::from_slice(&response.body).unwrap_or_default();
-    let mut words = first_sentence(&document.error_description);
+    // Whatever a server repeats of what it was sent; before anything is cut, as half a token would not be found.
+    let secret = [&assertion.token];
+    let mut words = first_sentence(&hidden(document.error_description.clone(), &secret));
     if words.is_empty() {
         words = format!("the login host answered with status {status}");
         if !document.error.is_empty() {
-            words = format!("{words} {}", quoted(&document.error));
+            words = format!("{words} {}", quoted(&hidden(document.error.clone(), &secret)));
         }
-    }
-    // Whatever a server repeats of what it was sent.
-    if let Some(hidden) = assertion.token.hide_in(&words) {
-        words = hidden;
     }
     let mut numbers = document.error_codes;
     numbers.extend(number_in(&document.error_description).filter(|number| !numbers.contains(number)));
-    let mut problem = problem::of_refusal(status, &numbers, &words, retry_after(response), presented);
+    let mut problem =
+        problem::of_refusal(status, &numbers, &words, retry_after(&response.headers), presented);
     if let Some(skew) = skew(response, now) {
         problem.text = format!("{}; the login host's clock and this one differ by {skew} s", problem.text);
     }
@@ -177,30 +163,9 @@ fn first_sentence(description: &str) -> String {
     quoted(description[..end.unwrap_or(description.len())].trim().trim_end_matches('.'))
 }
 
-fn quoted(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(QUOTED) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line,
-    }
-}
-
 /// The number in `AADSTS70021: ...`.
 fn number_in(description: &str) -> Option<u64> {
     let rest = description.split_once("AADSTS")?.1;
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest[..end].parse().ok()
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds: u64 = response.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
-}
-
-/// How far apart the clocks are, where that is worth saying.
-fn skew(response: &Response, now: Timestamp) -> Option<i64> {
-    let date = response.headers.get(header::DATE)?.to_str().ok()?;
-    let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
-    let apart = (theirs.as_second() - now.as_second()).abs();
-    (apart > SKEW).then_some(apart)
 }

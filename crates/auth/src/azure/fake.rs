@@ -298,7 +298,7 @@ fn refusal(status: u16, number: Option<u64>, words: &str, form: &BTreeMap<String
 }
 
 /// A form's fields.
-fn pairs(form: &str) -> BTreeMap<String, String> {
+pub(crate) fn pairs(form: &str) -> BTreeMap<String, String> {
     let decode = |text: &str| {
         let bytes = text.replace('+', " ").into_bytes();
         let mut decoded = Vec::with_capacity(bytes.len());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use keda_scaler::http::Transport;
-use keda_scaler::identity::{Owner, ServiceAccount, Token, TokenRequest, Tokens, azure::Cloud};
+use keda_scaler::identity::{Owner, ServiceAccount, Token, Tokens, azure, azure::Cloud};
 use keda_scaler::{Clock, Code, Error, Kind, PodIdentity};
 
 use super::fake::{Answer, Azure, CLIENT, ISSUER, TENANT, federated_token};
@@ -50,8 +50,8 @@ fn federated() -> Azure {
     azure
 }
 
-fn request() -> TokenRequest {
-    TokenRequest {
+fn request() -> azure::Request {
+    azure::Request {
         identity: PodIdentity::from_provider("azure-workload"),
         scope: SCOPE.to_owned(),
         cloud: Cloud::Public,
@@ -59,7 +59,7 @@ fn request() -> TokenRequest {
 }
 
 async fn token(broker: &Broker) -> Result<Token, Error> {
-    broker.token(&request()).await
+    broker.token(&request().into()).await
 }
 
 async fn failure(broker: &Broker) -> Error {
@@ -322,15 +322,15 @@ async fn a_refused_token_is_renewed_once() {
     let azure = federated();
     let broker = broker(&azure);
     let first = token(&broker).await.expect("a token");
-    let asking = (0..100).map(|_| async { broker.renew(&request(), &first).await });
+    let asking = (0..100).map(|_| async { broker.renew(&request().into(), &first).await });
     let renewed = futures::future::join_all(asking).await;
     let second = renewed[0].clone().expect("works").expect("a newer one");
     assert!(renewed.iter().all(|token| token.as_ref().is_ok_and(|token| token.is_some())));
     assert_ne!(second.secret(), first.secret());
     assert_eq!(azure.token_requests().len(), 2, "a hundred refusals are one renewal");
-    assert!(broker.renew(&request(), &second).await.expect("works").is_none(), "not again at once");
+    assert!(broker.renew(&request().into(), &second).await.expect("works").is_none(), "not again at once");
     tokio::time::sleep(5 * MINUTE).await;
-    assert!(broker.renew(&request(), &second).await.expect("works").is_some());
+    assert!(broker.renew(&request().into(), &second).await.expect("works").is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -339,7 +339,7 @@ async fn a_renewal_that_fails_leaves_the_token_in_hand() {
     let broker = broker(&azure);
     let first = token(&broker).await.expect("a token");
     azure.always(Some(Answer::Refuses(401, Some(70_021))));
-    assert!(broker.renew(&request(), &first).await.expect("no error of its own").is_none());
+    assert!(broker.renew(&request().into(), &first).await.expect("no error of its own").is_none());
     assert_eq!(token(&broker).await.expect("never discarded").secret(), first.secret());
 }
 

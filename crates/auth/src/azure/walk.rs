@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keda_scaler::Error;
-use keda_scaler::identity::{Token, TokenRequest, Tokens as _};
+use keda_scaler::identity::{Token, Tokens as _, azure};
 
 use super::Broker;
 
@@ -38,13 +38,13 @@ impl Walk {
 
 impl Broker {
     /// Walks the way to a token. The last step is the broker's own: a token in hand is not asked for again.
-    pub async fn walk(&self, request: &TokenRequest) -> Walk {
+    pub async fn walk(&self, request: &azure::Request) -> Walk {
         let mut walk = Walk::default();
         self.step(request, &mut walk).await;
         walk
     }
 
-    async fn step(&self, request: &TokenRequest, walk: &mut Walk) -> Option<()> {
+    async fn step(&self, request: &azure::Request, walk: &mut Walk) -> Option<()> {
         let key = walk.note("login host", self.key(request).map(|key| (key.authority.clone(), key)))?;
         let ids = self.ids(&key).await.map_err(|problem| problem.error(Duration::ZERO));
         walk.note(
@@ -54,7 +54,7 @@ impl Broker {
         let claims = self.claims(&key).await.map_err(|problem| problem.error(Duration::ZERO));
         let shown = claims.map(|claims| (super::problem::shown(&claims), ()));
         walk.note("federated token", shown)?;
-        let token = self.token(request).await.map(|token| {
+        let token = self.token(&request.clone().into()).await.map(|token| {
             let object = token.principal().object_id.clone();
             let object = object.map_or_else(String::new, |id| format!(" as object {id}"));
             (format!("for {}{object}", request.scope), token)

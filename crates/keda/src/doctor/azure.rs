@@ -17,7 +17,7 @@ use keda_operator::Reader;
 use keda_scaler::{
     Clock, Code, Context, Environment, Error, Kind, Parameters, Registry,
     http::{self, Transport},
-    identity::{PodIdentity, ServiceAccount, Token, TokenRequest, Tokens},
+    identity::{self, PodIdentity, ServiceAccount, Token, TokenRequest, Tokens},
     kube::Reader as _,
     telemetry::Silent,
 };
@@ -90,7 +90,7 @@ impl World {
         match object {
             None => {
                 report.heading("token for Azure Monitor workspaces");
-                let request = TokenRequest {
+                let request = identity::azure::Request {
                     identity: PodIdentity::from_provider("azure-workload"),
                     scope: "https://prometheus.monitor.azure.com/.default".to_owned(),
                     cloud: Default::default(),
@@ -146,7 +146,7 @@ impl World {
 }
 
 /// The steps to a token.
-async fn walk(broker: &azure::Broker, request: &TokenRequest, report: &mut Report) -> bool {
+async fn walk(broker: &azure::Broker, request: &identity::azure::Request, report: &mut Report) -> bool {
     let walk = broker.walk(request).await;
     for step in &walk.steps {
         match &step.found {
@@ -259,7 +259,7 @@ impl Examination<'_> {
             Err(error) => return Err(error.to_string()),
         };
         let request = tokens.request.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(request) = request else { return Ok(false) };
+        let Some(TokenRequest::Azure(request)) = request else { return Ok(false) };
         if !walk(&self.broker, &request, report).await {
             report.unknown("role", "not tried without a token");
             report.unknown("query", "not tried without a token");

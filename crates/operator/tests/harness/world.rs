@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use keda_auth::azure;
+use keda_auth::{Brokers, Settings, azure, gcp};
 use keda_operator::{Controller, ControllerOptions, Dependencies, Instrument, Metrics, Reader, Scope};
 use keda_scaler::identity::ServiceAccount;
 use keda_scaler::{Clock, Environment, Family, Registry, Telemetry, http};
@@ -154,9 +154,12 @@ impl World {
         let kube = Arc::new(Reader::new(client.clone()));
         // As in a pod that Azure's webhook left alone.
         let own = ServiceAccount { namespace: "keda".to_owned(), name: "keda-operator".to_owned() };
-        let identity = azure::Settings::read(|_| None, Some(own));
+        let identities = Settings {
+            azure: azure::Settings::read(|_| None, Some(own.clone())),
+            google: gcp::Settings::read(|_| None, Some(own)),
+        };
         let environment = Environment {
-            tokens: Arc::new(azure::Broker::new(identity, http.clone(), kube.clone(), self.clock)),
+            tokens: Arc::new(Brokers::new(identities, http.clone(), kube.clone(), self.clock)),
             http,
             grpc: keda_scaler::grpc::Channels::new(http::Settings::default()),
             clock: self.clock,

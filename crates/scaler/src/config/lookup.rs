@@ -95,7 +95,8 @@ impl<'a> Lookup<'a> {
             return Err(format!("missing required parameter {names:?} in {}", bracketed(origins(declared))));
         };
         // What comes from an authentication or a container's environment may be a credential, wherever it was put.
-        let hidden = declared.secret() || matches!(origin, Some(Origin::Auth | Origin::Env));
+        let hidden =
+            declared.secret() || matches!(origin, Some(Origin::Auth | Origin::Env | Origin::Variable));
         if declared.secret() {
             self.secrets.insert(Secret::from(text));
         }
@@ -134,6 +135,11 @@ impl<'a> Lookup<'a> {
                         .get(&format!("{name}{FROM_ENV}"))
                         .and_then(|variable| given.env.get(variable))
                         .map(String::as_str),
+                    Origin::Variable => given
+                        .metadata
+                        .get(name)
+                        .and_then(|variable| given.env.get(variable.trim()))
+                        .map(String::as_str),
                 };
                 if let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) {
                     return Some(Found { text, origin: Some(origin) });
@@ -169,6 +175,9 @@ pub(crate) fn unread(
         };
         let text = match declared.iter().find(|parameter| parameter.names.contains(&name)) {
             Some(parameter) if parameter.from.contains(&origin) => continue,
+            Some(parameter) if origin == Origin::Metadata && parameter.from.contains(&Origin::Variable) => {
+                continue;
+            }
             Some(parameter) => format!(
                 "Unused input property {key} in scaler {trigger_type}{named}: {name} is read from {} only",
                 bracketed(origins(parameter))

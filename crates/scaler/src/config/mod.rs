@@ -141,6 +141,8 @@ pub enum Origin {
     Auth,
     /// The target container's environment, through a metadata entry `<name>FromEnv`.
     Env,
+    /// The target container's environment, through a metadata entry of the name itself (`credentialsFromEnvFile`).
+    Variable,
 }
 
 impl Origin {
@@ -149,7 +151,7 @@ impl Origin {
         match self {
             Self::Metadata => "triggerMetadata",
             Self::Auth => "authParams",
-            Self::Env => "resolvedEnv",
+            Self::Env | Self::Variable => "resolvedEnv",
         }
     }
 }

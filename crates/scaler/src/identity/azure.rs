@@ -1,4 +1,18 @@
-//! Azure's clouds: what `cloud` in a trigger's metadata decides (auth.md §3.4).
+//! What a token of Microsoft Entra is asked for with, and Azure's clouds: what `cloud` in a trigger's metadata decides
+//! (auth.md §3.4).
+
+use super::PodIdentity;
+
+/// A token of Microsoft Entra for a workload identity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Request {
+    /// As whom.
+    pub identity: PodIdentity,
+    /// For what: an OAuth scope such as `https://prometheus.monitor.azure.com/.default`.
+    pub scope: String,
+    /// In which cloud, where neither the identity nor the process names a login host.
+    pub cloud: Cloud,
+}
 
 /// One of Azure's clouds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

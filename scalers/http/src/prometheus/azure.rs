@@ -2,8 +2,8 @@
 //! what to do in Azure.
 
 use keda_scaler::http::{Response, header, shown_url};
-use keda_scaler::identity::azure::Cloud;
-use keda_scaler::identity::{Principal, Token, TokenRequest};
+use keda_scaler::identity::azure::{self, Cloud};
+use keda_scaler::identity::{Principal, Token};
 use keda_scaler::{Code, Context, Error, Kind, Notice, TriggerConfig};
 use serde::Deserialize;
 
@@ -38,7 +38,7 @@ impl Azure {
     }
 
     /// Which token the trigger needs.
-    pub(super) fn token_request(&self, context: &Context) -> Result<TokenRequest, Error> {
+    pub(super) fn token_request(&self, context: &Context) -> Result<azure::Request, Error> {
         let cloud = self.cloud()?;
         let resource = match cloud {
             Cloud::Public => "https://prometheus.monitor.azure.com",
@@ -57,7 +57,7 @@ impl Azure {
             }
         };
         let resource = resource.strip_suffix(SCOPE).unwrap_or(resource).trim_end_matches('/');
-        Ok(TokenRequest {
+        Ok(azure::Request {
             identity: context.pod_identity.clone(),
             scope: format!("{resource}{SCOPE}"),
             cloud,
@@ -91,7 +91,7 @@ impl Azure {
 const QUERY_ENDPOINT: &str = "the query endpoint looks like https://NAME.REGION.prometheus.monitor.azure.com, the workspace's overview page shows it";
 
 /// Host of a URL, without user information and port.
-fn host(url: &str) -> &str {
+pub(super) fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -179,7 +179,7 @@ pub(super) fn refusal(response: &Response, asked: &Asked<'_>) -> Option<Error> {
 
 /// A source that cannot be reached, where the reason is one of the catalogue.
 pub(super) fn unreachable(error: Error) -> Error {
-    if error.kind == Kind::Unreachable && error.message.contains("UnknownIssuer") {
+    if error.code.is_none() && error.kind == Kind::Unreachable && error.message.contains("UnknownIssuer") {
         let advice = "somebody takes TLS apart, or the workspace has a CA of its own: put its certificate into a folder of --ca-dir";
         return Error::coded(error.kind, Code::AzureUnknownCa, error.message, advice);
     }

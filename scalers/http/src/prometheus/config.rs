@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use keda_scaler::config::Retired;
-use keda_scaler::{Context, Secret, TriggerConfig};
+use keda_scaler::identity::google::Credential;
+use keda_scaler::identity::{Provider, TokenRequest};
+use keda_scaler::{Context, Error, Secret, TriggerConfig};
 
 use super::azure::Azure;
+use super::google::Google;
 use crate::auth_modes::AuthModes;
 
 /// What a manifest says about a `prometheus` trigger.
@@ -67,13 +70,17 @@ pub struct Config {
     #[param(group, optional)]
     pub azure: Azure,
 
-    /// Managed variants of Google and Amazon.
+    /// Google Cloud Managed Service for Prometheus.
+    #[param(group, optional)]
+    pub google: Google,
+
+    /// The managed variant of Amazon.
     #[param(group, optional)]
     pub cloud: Cloud,
 }
 
-/// Parameters of the managed variants of Google and Amazon (core.md 10.5), which cannot be asked yet. They are declared so
-/// that a manifest that needs one is refused by name and not queried without its credentials.
+/// Parameters of the managed variant of Amazon (core.md 10.5), which cannot be asked yet. They are declared so that a
+/// manifest that needs one is refused by name and not queried without its credentials.
 #[derive(Debug, TriggerConfig)]
 pub struct Cloud {
     /// Region of an Amazon managed Prometheus.
@@ -91,15 +98,6 @@ pub struct Cloud {
     /// Secret of the AWS access key.
     #[param(from(auth, env))]
     pub aws_secret_access_key: Option<Secret>,
-    /// Key of a Google service account, JSON.
-    #[param(name = "GoogleApplicationCredentials", from(auth))]
-    pub google_application_credentials: Option<Secret>,
-    /// Key of a Google service account, JSON, in a variable of the workload.
-    #[param(from(env))]
-    pub credentials: Option<Secret>,
-    /// Name of a variable of the workload that names a file with the key of a Google service account.
-    #[param(from(metadata))]
-    pub credentials_from_env_file: Option<String>,
 }
 
 impl Config {
@@ -108,31 +106,56 @@ impl Config {
         self.timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(context.http_timeout)
     }
 
-    /// Whether an Azure Monitor workspace is asked, with the token of an identity. Not with `authModes`.
-    pub(super) fn is_azure(&self, context: &Context) -> bool {
-        context.pod_identity.is_azure() && !self.auth.any()
-    }
-
-    /// What this manifest needs from a cloud and cannot have. With `authModes`, upstream does not look for any.
-    pub(super) fn cloud_variant(&self, context: &Context) -> Option<String> {
-        if self.auth.any() || self.is_azure(context) {
+    /// Which managed Prometheus is asked, if one is. With `authModes` none is; of several that apply the last one is, as
+    /// upstream's order has it.
+    pub(super) fn managed(&self, context: &Context) -> Option<Managed> {
+        if self.auth.any() {
             return None;
         }
-        if let Some(provider) = context.pod_identity.provider() {
-            return Some(format!("pod identity provider {provider}"));
-        }
         let cloud = &self.cloud;
-        let google = cloud.google_application_credentials.is_some()
-            || cloud.credentials.is_some()
-            || cloud.credentials_from_env_file.is_some();
         let keys = cloud.aws_access_key_id.is_some() && cloud.aws_secret_access_key.is_some();
         let operator = cloud.identity_owner.as_deref().is_some_and(|owner| owner != "pod");
-        if google {
-            Some("Google managed Prometheus (GoogleApplicationCredentials, credentialsFromEnv)".to_owned())
-        } else if operator || keys || cloud.aws_role_arn.is_some() {
-            Some("Amazon managed Prometheus (identityOwner, awsRoleArn, awsAccessKeyID)".to_owned())
-        } else {
-            None
+        let provider = &context.pod_identity.provider;
+        if operator || keys || cloud.aws_role_arn.is_some() {
+            let text = "Amazon managed Prometheus (identityOwner, awsRoleArn, awsAccessKeyID)";
+            return Some(Managed::Unsupported(text.to_owned()));
+        }
+        if let Some(credential) = self.google.credential(context) {
+            return Some(Managed::Google(credential));
+        }
+        match provider {
+            Provider::AzureWorkload => Some(Managed::Azure),
+            _ => {
+                let provider = context.pod_identity.provider()?;
+                Some(Managed::Unsupported(format!("pod identity provider {provider}")))
+            }
         }
     }
+
+    /// Which token requests are sent with, if any.
+    ///
+    /// # Errors
+    /// The parameters do not say it, or not clearly.
+    pub(super) fn token_request(&self, context: &Context) -> Result<Option<TokenRequest>, Error> {
+        match self.managed(context) {
+            Some(Managed::Azure) => self.azure.token_request(context).map(|request| Some(request.into())),
+            Some(Managed::Google(credential)) => {
+                Google::token_request(credential).map(|request| Some(request.into()))
+            }
+            Some(Managed::Unsupported(what)) => {
+                Err(Error::unsupported(format!("{what} is not supported yet by the prometheus trigger")))
+            }
+            None => Ok(self.auth.oauth(self.unsafe_ssl)?.map(TokenRequest::from)),
+        }
+    }
+}
+
+/// A Prometheus that a cloud runs.
+pub(super) enum Managed {
+    /// Azure Monitor's, with the token of a workload identity.
+    Azure,
+    /// Google's, with a token for these credentials.
+    Google(Credential),
+    /// One that cannot be asked, in words.
+    Unsupported(String),
 }

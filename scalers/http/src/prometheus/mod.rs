@@ -3,6 +3,7 @@
 mod answer;
 mod azure;
 mod config;
+mod google;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +12,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use keda_scaler::http::{self, HeaderMap, HeaderName, HeaderValue, query_escape};
-use keda_scaler::identity::{Token, TokenRequest};
+use keda_scaler::identity::TokenRequest;
 use keda_scaler::{Context, Error, Link, Measurement, Metric, Notice, Secret};
 
 use self::answer::Answer;
 pub use self::config::Config;
+use self::config::Managed;
+use crate::auth_modes::Mode;
 
 /// The trigger type `prometheus`.
 pub struct Trigger;
@@ -35,30 +38,26 @@ impl keda_scaler::Trigger for Trigger {
     }
 
     fn plan(config: &Config, context: &Context) -> Result<Vec<Metric>, Error> {
-        if let Some(cloud) = config.cloud_variant(context) {
-            return Err(Error::unsupported(format!(
-                "{cloud} is not supported yet by the prometheus trigger"
-            )));
-        }
-        if config.is_azure(context) {
-            config.azure.token_request(context)?;
-        }
+        config.token_request(context)?;
         let metric = Metric::new("prometheus", config.threshold).targeted_by("threshold");
         Ok(vec![metric.activation(config.activation_threshold)])
     }
 
     fn notices(config: &Config, context: &Context) -> Vec<Notice> {
-        let mut notices = config.auth.without_effect("prometheus");
+        let mut notices = config.auth.without_effect("prometheus", &[Mode::ApiKey]);
         if !config.auth.any() && config.auth.ca().is_some() {
             let text = "ca has no effect in scaler prometheus without authModes: only the system's roots are trusted";
             notices.push(Notice::no_effect(text));
         }
-        if config.is_azure(context) {
+        let managed = config.managed(context);
+        if let Some(Managed::Azure) = managed {
             notices.extend(config.azure.notices(&config.server_address));
             if config.unsafe_ssl {
                 let text = "unsafeSsl has no effect in scaler prometheus with an Azure identity: the server is verified";
                 notices.push(Notice::no_effect(text));
             }
+        } else if let Some(Managed::Google(_)) = managed {
+            notices.extend(google::notices(&config.server_address, config.unsafe_ssl));
         } else if config.unsafe_ssl && !config.auth.tls(true).unsafe_ssl {
             let text = "unsafeSsl has no effect in scaler prometheus with ca or the mode tls: the server is verified";
             notices.push(Notice::no_effect(text));
@@ -69,7 +68,8 @@ impl keda_scaler::Trigger for Trigger {
     fn deadline(config: &Config, context: &Context) -> Duration {
         let query = config.timeout(context);
         // A token may have to be had first, and both once more after a 401.
-        if config.is_azure(context) { (query + context.http_timeout) * 2 } else { query }
+        let with_token = matches!(config.token_request(context), Ok(Some(_)));
+        if with_token { (query + context.http_timeout) * 2 } else { query }
     }
 
     async fn connect(config: Arc<Config>, link: Link) -> Result<Source, Error> {
@@ -82,9 +82,9 @@ impl keda_scaler::Trigger for Trigger {
             headers.append(name, value);
         }
         let credential = config.auth.authorize(&mut headers)?;
-        let identity = config.is_azure(&link.context).then(|| config.azure.token_request(&link.context));
-        let identity = identity.transpose()?;
-        let tls = config.auth.tls(config.unsafe_ssl && identity.is_none());
+        let identity = config.token_request(&link.context)?;
+        let azure = matches!(identity, Some(TokenRequest::Azure(_)));
+        let tls = config.auth.tls(config.unsafe_ssl && !azure);
         tls.check()?;
         let request = http::Request::get("").headers(headers).tls(tls).timeout(config.timeout(&link.context));
         let before_time =
@@ -109,7 +109,7 @@ pub struct Source {
     before_time: String,
     after_time: String,
     credential: Option<Secret>,
-    /// The token that an Azure Monitor workspace is asked with.
+    /// The token that the server is asked with: of a cloud's identity, or for client credentials.
     identity: Option<TokenRequest>,
 }
 
@@ -120,32 +120,26 @@ impl Source {
         format!("{}{second}{}", self.before_time, self.after_time)
     }
 
-    /// Asks as the identity. Who shares it shares its token, so their equal queries are one. A refused token is renewed once.
-    async fn ask_as(&self, identity: &TokenRequest, request: http::Request) -> Result<http::Response, Error> {
-        let token = self.link.token(identity).await?;
-        let (response, token) = match self.send_with(&token, request.clone()).await? {
-            refused if refused.status == http::StatusCode::UNAUTHORIZED => {
-                match self.link.renewed(identity, &token).await? {
-                    Some(newer) => (self.send_with(&newer, request).await?, newer),
-                    None => (refused, token),
-                }
-            }
-            response => (response, token),
+    /// Asks, as the identity where there is one. Also gives the credential that was sent, to keep it out of errors.
+    async fn ask(&self, request: http::Request) -> Result<(http::Response, Option<Secret>), Error> {
+        let Some(identity) = &self.identity else {
+            return Ok((self.link.http.send(request).await?, self.credential.clone()));
         };
-        let asked = azure::Asked {
-            server_address: &self.config.server_address,
-            scope: &identity.scope,
-            token: &token,
+        let sent = self.link.send_as(identity, request).await;
+        let (response, token) = match identity {
+            TokenRequest::Azure(_) => sent.map_err(azure::unreachable)?,
+            _ => sent?,
         };
-        azure::refusal(&response, &asked).map_or(Ok(response), Err)
-    }
-
-    async fn send_with(&self, token: &Token, mut request: http::Request) -> Result<http::Response, Error> {
-        let value = token.authorization().ok_or_else(|| {
-            Error::new(keda_scaler::Kind::Auth, "the login host's token cannot be sent as a header")
-        })?;
-        request.headers.insert(http::header::AUTHORIZATION, value);
-        self.link.http.send(request).await.map_err(azure::unreachable)
+        let server_address = &self.config.server_address;
+        let refusal = match identity {
+            TokenRequest::Azure(request) => azure::refusal(
+                &response,
+                &azure::Asked { server_address, scope: &request.scope, token: &token },
+            ),
+            TokenRequest::Google(_) => google::refusal(&response, server_address, &token),
+            _ => None,
+        };
+        refusal.map_or_else(|| Ok((response, Some(token.secret().clone()))), Err)
     }
 
     /// No usable number: 0 where the user chose so, else an error; counted either way.
@@ -160,12 +154,9 @@ impl keda_scaler::Source for Source {
     async fn sample(&self, metric: &Metric) -> Result<Measurement, Error> {
         let mut request = self.request.clone();
         request.url = self.url();
-        let response = match &self.identity {
-            Some(identity) => self.ask_as(identity, request).await?,
-            None => self.link.http.send(request).await?,
-        };
+        let (response, credential) = self.ask(request).await?;
         let answer = answer::read(&response, &self.config.query).map_err(|mut error| {
-            if let Some(text) = self.credential.as_ref().and_then(|sent| sent.hide_in(&error.message)) {
+            if let Some(text) = credential.as_ref().and_then(|sent| sent.hide_in(&error.message)) {
                 error.message = text;
             }
             error

@@ -11,6 +11,8 @@ use keda_scaler::{
 
 use super::Trigger;
 
+mod oauth;
+
 const FACTORY: Factory = Factory::of::<Trigger>();
 
 fn example(extra: &[(&str, &str)], auth: &[(&str, &str)]) -> Parameters {
@@ -365,13 +367,10 @@ fn what_has_no_effect_is_said() {
 
 #[test]
 fn managed_variants_are_refused_by_name() {
-    let google = "Google managed Prometheus (GoogleApplicationCredentials, credentialsFromEnv)";
     let amazon = "Amazon managed Prometheus (identityOwner, awsRoleArn, awsAccessKeyID)";
     for (extra, auth, identity, cloud) in [
         (&[][..], &[][..], "aws", "pod identity provider aws"),
         (&[], &[], "azure", "pod identity provider azure"),
-        (&[], &[("GoogleApplicationCredentials", "{}")], "", google),
-        (&[("credentialsFromEnvFile", "FILE")], &[], "none", google),
         (&[("identityOwner", "operator")], &[], "", amazon),
         (&[], &[("awsRoleArn", "arn")], "", amazon),
         (&[], &[("awsAccessKeyId", "id"), ("awsSecretAccessKey", "secret")], "", amazon),

@@ -13,7 +13,7 @@ async fn tokens_are_told_apart() {
     let mut scope = request();
     scope.scope = "https://other/.default".into();
     for request in [request(), other.clone(), scope, request(), other] {
-        broker.token(&request).await.expect("a token");
+        broker.token(&request.clone().into()).await.expect("a token");
     }
     assert_eq!(azure.token_requests().len(), 3);
 }
@@ -36,7 +36,7 @@ async fn ids_come_from_the_manifest_then_the_process_then_the_annotations() {
         (process.clone(), request(), "from-process"),
         (process, named, "from-manifest"),
     ] {
-        broker_of(&azure, settings, cluster()).token(&request).await.expect("a token");
+        broker_of(&azure, settings, cluster()).token(&request.clone().into()).await.expect("a token");
         assert_eq!(azure.token_requests().last().expect("asked")["client_id"], client);
     }
 }
@@ -83,7 +83,7 @@ async fn ids_that_are_no_ids_are_not_sent() {
         let mut request = request();
         request.identity.identity_id = Some(client.into());
         request.identity.identity_tenant_id = Some(tenant.into());
-        assert_eq!(broker.token(&request).await.expect_err("refused").code, Some(code));
+        assert_eq!(broker.token(&request.clone().into()).await.expect_err("refused").code, Some(code));
     }
     assert!(azure.token_requests().is_empty());
 }
@@ -101,10 +101,11 @@ async fn the_workloads_own_account_is_the_subject_where_it_is_asked_for() {
     let mut request = request();
     request.identity.identity_owner = Owner::Workload;
     request.identity.workload = Some(account("shop", "web"));
-    let token = broker.token(&request).await.expect("a token");
+    let token = broker.token(&request.clone().into()).await.expect("a token");
     assert_eq!(token.principal().client_id, "tenant-client");
     request.identity.workload = Some(account("shop", "bare"));
-    let error = broker.token(&request).await.expect_err("it never borrows the operator's identity");
+    let error =
+        broker.token(&request.clone().into()).await.expect_err("it never borrows the operator's identity");
     assert!(error.message.contains("annotate ServiceAccount shop/bare"), "{error}");
 }
 
@@ -149,17 +150,18 @@ async fn the_login_host_is_honoured_and_no_other_is_asked() {
     ] {
         let azure = Azure::new();
         azure.federate_as(CLIENT, ISSUER, SUBJECT, audience);
-        broker_of(&azure, settings, cluster()).token(&request).await.expect("a token");
+        broker_of(&azure, settings, cluster()).token(&request.clone().into()).await.expect("a token");
         assert_eq!(azure.hosts(), [host]);
     }
     let azure = federated();
-    let error = broker(&azure).token(&named(None, Cloud::Private)).await.expect_err("unknown");
+    let error = broker(&azure).token(&named(None, Cloud::Private).into()).await.expect_err("unknown");
     assert!(
         error.message.starts_with("cloud Private has no login host of its own: set identityAuthorityHost"),
         "{error}"
     );
     for host in ["http://login.example", "login.example", "https://", "https://a@b"] {
-        let error = broker(&azure).token(&named(Some(host), Cloud::Public)).await.expect_err("unusable");
+        let error =
+            broker(&azure).token(&named(Some(host), Cloud::Public).into()).await.expect_err("unusable");
         assert_eq!(error.code, Some(Code::AzureAuthority), "{error}");
     }
     assert!(azure.hosts().is_empty());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use keda_scaler::contract::{Scripted, environment, parameters};
 use keda_scaler::http::{self, Coalescing, ErrorKind, StatusCode, Transport};
-use keda_scaler::identity::Tokens;
+use keda_scaler::identity::{TokenRequest, Tokens};
 use keda_scaler::{Environment, Factory, Live, Parameters, PodIdentity, Reading, Secret};
 use tokio::time::Instant;
 
@@ -28,6 +28,7 @@ struct Broker {
 
 impl Broker {
     fn current(&self, request: &TokenRequest) -> Token {
+        let TokenRequest::Azure(request) = request else { panic!("{request:?}") };
         let client = request.identity.identity_id.clone().unwrap_or_else(|| "operator".to_owned());
         let text = format!("s3cret-token-{client}-{}", self.renewals.load(Ordering::SeqCst));
         let principal =
@@ -105,7 +106,7 @@ async fn the_token_is_sent_and_shown_nowhere() {
     assert!(sent[0].is_sensitive() && !request.tls.unsafe_ssl, "the server is always verified");
     assert!(request.headers.contains_key("x-scope"));
     assert!(!format!("{request:?} {live:?}").contains("s3cret"));
-    assert_eq!(broker.asked.lock().unwrap()[0].scope, "https://prometheus.monitor.azure.com/.default");
+    assert_eq!(broker.asked.lock().unwrap()[0].scope(), "https://prometheus.monitor.azure.com/.default");
 }
 
 /// design §5: equal queries of one identity are one request; another identity never shares an answer.

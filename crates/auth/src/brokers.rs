@@ -1,0 +1,90 @@
+//! Every broker of the process, as triggers see them: one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keda_scaler::http::Transport;
+use keda_scaler::identity::{NoTokens, Token, TokenRequest, Tokens};
+use keda_scaler::kube::Reader;
+use keda_scaler::{Clock, Error};
+
+use crate::{azure, gcp, oauth2};
+
+/// The token brokers of the process. Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct Brokers {
+    azure: azure::Broker,
+    google: gcp::Broker,
+    oauth2: oauth2::Broker,
+}
+
+/// What the process knows about its own identities.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// At Microsoft.
+    pub azure: azure::Settings,
+    /// At Google.
+    pub google: gcp::Settings,
+}
+
+impl Brokers {
+    /// Brokers that have no token yet.
+    pub fn new(
+        settings: Settings,
+        transport: Arc<dyn Transport>,
+        reader: Arc<dyn Reader>,
+        clock: Clock,
+    ) -> Self {
+        let Settings { azure, google } = settings;
+        Self {
+            oauth2: oauth2::Broker::new(transport.clone(), azure.timeout.or(google.timeout)),
+            google: gcp::Broker::new(google, transport.clone(), clock),
+            azure: azure::Broker::new(azure, transport, reader, clock),
+        }
+    }
+}
+
+/// How often tokens of one issuer were wanted, and how often it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// `azure`, `gcp` or `oauth2`.
+    pub provider: &'static str,
+    /// Tokens that triggers asked the broker for.
+    pub given: u64,
+    /// Requests to issuers.
+    pub asked: u64,
+}
+
+impl Brokers {
+    /// What was given and asked since the start.
+    pub fn counts(&self) -> [Counts; 3] {
+        let azure = self.azure.counters();
+        [
+            Counts { provider: "azure", given: azure.given, asked: azure.asked },
+            Counts { provider: "gcp", given: self.google.given(), asked: self.google.asked() },
+            Counts { provider: "oauth2", given: self.oauth2.given(), asked: self.oauth2.asked() },
+        ]
+    }
+}
+
+#[async_trait]
+impl Tokens for Brokers {
+    async fn token(&self, request: &TokenRequest) -> Result<Token, Error> {
+        match request {
+            TokenRequest::Azure(_) => self.azure.token(request).await,
+            TokenRequest::Google(request) => self.google.token(request).await,
+            TokenRequest::OAuth2(request) => self.oauth2.token(request).await,
+            other => NoTokens.token(other).await,
+        }
+    }
+
+    async fn renew(&self, request: &TokenRequest, refused: &Token) -> Result<Option<Token>, Error> {
+        match request {
+            TokenRequest::Azure(_) => self.azure.renew(request, refused).await,
+            TokenRequest::Google(request) => self.google.renew(request, refused).await,
+            TokenRequest::OAuth2(request) => self.oauth2.renew(request, refused).await,
+            other => NoTokens.renew(other, refused).await,
+        }
+    }
+}
