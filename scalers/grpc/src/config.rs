@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keda_scaler::config::Whole;
 use keda_scaler::grpc::{Address, Endpoint};
 use keda_scaler::http::{ClientCertificate, TlsIdentity};
-use keda_scaler::{Notice, Secret, TriggerConfig};
+use keda_scaler::{Context, Error, Notice, Secret, TriggerConfig};
 
 /// What a manifest says about an external scaler.
 #[derive(Debug, TriggerConfig)]
@@ -72,12 +72,13 @@ impl Config {
     }
 
     /// What is wrong before anybody is dialled. Upstream finds it at every call.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self, context: &Context) -> Result<(), String> {
         if self.scaler_address.is_empty() {
             // Missed already.
             return Ok(());
         }
         let endpoint = self.endpoint()?;
+        self.review(context).map_err(|error| error.message)?;
         let Some(identity) = endpoint.tls else { return Ok(()) };
         identity.check().map_err(|error| {
             let text = error.to_string();
@@ -92,8 +93,15 @@ impl Config {
         })
     }
 
-    pub(crate) fn notices(&self) -> Vec<Notice> {
+    /// What binds the credentials says of the address, which is no URL: a warning, or that it is refused.
+    fn review(&self, context: &Context) -> Result<Option<String>, Error> {
+        let url = format!("grpc://{}", self.scaler_address);
+        context.destinations.review_one("scalerAddress", &url)
+    }
+
+    pub(crate) fn notices(&self, context: &Context) -> Vec<Notice> {
         let mut notices = Vec::new();
+        notices.extend(self.review(context).ok().flatten().map(Notice::advice));
         if !self.tls_client_cert.is_empty() && self.tls_client_key.is_empty() {
             notices.push(Notice::no_effect("tlsClientCert has no effect without tlsClientKey"));
         }

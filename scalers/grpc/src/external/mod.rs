@@ -22,16 +22,16 @@ impl keda_scaler::Trigger for Trigger {
     const LABEL: &'static str = "externalScaler";
     const REMOTE: bool = true;
 
-    fn validate(config: &Config, _: &Context) -> Result<(), String> {
-        config.check()
+    fn validate(config: &Config, context: &Context) -> Result<(), String> {
+        config.check(context)
     }
 
     fn plan(_: &Config, _: &Context) -> Result<Vec<Metric>, Error> {
         Ok(Vec::new())
     }
 
-    fn notices(config: &Config, _: &Context) -> Vec<Notice> {
-        config.notices()
+    fn notices(config: &Config, context: &Context) -> Vec<Notice> {
+        config.notices(context)
     }
 
     fn deadline(_: &Config, context: &Context) -> Duration {

@@ -177,6 +177,26 @@ fn parameters_that_cannot_be_used_are_refused_by_name() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn credentials_go_where_they_are_bound_to() {
+    use keda_scaler::destinations::{Bound, Destinations, Hosts, Mode};
+    let context = |hosts: &str| Context {
+        destinations: Destinations::new(Bound {
+            owner: "TriggerAuthentication scaler".to_owned(),
+            listed: Some(Hosts::parse(hosts).unwrap()),
+            cluster: None,
+            known: Hosts::default(),
+            mode: Mode::Warn,
+        }),
+        ..Context::default()
+    };
+    assert!(FACTORY.parse(&given(&[]), &context("scaler.shop:9090")).is_ok());
+    for hosts in ["scaler.other", "scaler.shop:9091"] {
+        let error = FACTORY.parse(&given(&[]), &context(hosts)).unwrap_err();
+        assert!(error.message.contains("are not sent to host scaler.shop"), "{error}");
+    }
+}
+
 #[test]
 fn what_has_no_effect_is_said() {
     for (metadata, auth, words) in [
