@@ -23,7 +23,17 @@ pub fn check(spec: &TriggerAuthenticationSpec) -> Vec<Violation> {
 /// What upstream does not look at.
 pub fn warnings(spec: &TriggerAuthenticationSpec) -> Vec<Warning> {
     let unseen = spec.oauth2.as_ref().filter(|_| !looks_at_oauth2(spec)).and_then(oauth2);
-    unseen.map(|violation| Warning::new(violation.path, violation.text)).into_iter().collect()
+    let unseen = unseen.map(|violation| Warning::new(violation.path, violation.text));
+    unseen.into_iter().chain(readable_token(spec)).collect()
+}
+
+/// A secret that stands in the object itself (upstream issue 6026). Others are referred to.
+fn readable_token(spec: &TriggerAuthenticationSpec) -> Option<Warning> {
+    let vault = spec.hashi_corp_vault.as_ref()?;
+    vault.credential.as_ref()?.token.as_deref().filter(|token| !token.trim().is_empty())?;
+    let text = "hashiCorpVault.credential.token can be read by everybody who may read this object: use authentication \
+                kubernetes, which needs no secret, or give the operator the token as VAULT_TOKEN";
+    Some(Warning::new("spec.hashiCorpVault.credential.token", text))
 }
 
 fn looks_at_oauth2(spec: &TriggerAuthenticationSpec) -> bool {

@@ -420,3 +420,23 @@ fn event_subscriptions() {
     }
     assert!(cloud_events::check(None).is_empty());
 }
+
+#[test]
+fn a_token_that_can_be_read_in_the_object_is_warned_of_6026() {
+    let warned = |credential: Value, authentication: &str| {
+        let vault = json!({ "address": "https://vault", "authentication": authentication, "credential": credential,
+            "secrets": [{ "parameter": "p", "path": "a", "key": "b" }] });
+        let spec: TriggerAuthenticationSpec =
+            serde_json::from_value(json!({ "hashiCorpVault": vault })).unwrap();
+        assert!(authentication::check(&spec).is_empty(), "it is not refused");
+        authentication::warnings(&spec)
+    };
+    let warnings = warned(json!({ "token": "s.a-token-of-vault" }), "token");
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].path, "spec.hashiCorpVault.credential.token");
+    assert!(warnings[0].text.contains("use authentication kubernetes"), "{}", warnings[0].text);
+    assert!(!warnings[0].text.contains("a-token-of-vault"));
+    for credential in [json!({}), json!({ "token": " " }), json!({ "serviceAccountName": "reader" })] {
+        assert!(warned(credential, "kubernetes").is_empty());
+    }
+}

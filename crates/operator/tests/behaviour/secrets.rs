@@ -179,3 +179,48 @@ async fn a_changed_credential_reaches_a_running_trigger_6977_3977() {
     assert!(ours.is_none(), "{ours:?}");
     world.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_token_that_has_expired_is_made_anew_after_one_failed_poll() {
+    let mut world = World::new(Setup::default());
+    world.start_operator().await;
+    world.source.set("load", 5.0);
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "reader" } });
+    let authentication = json!({
+        "apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": { "name": "token" },
+        "spec": { "boundServiceAccountToken": [{ "parameter": "bearerToken", "serviceAccountName": "reader" }] },
+    });
+    for object in [account, authentication] {
+        world.apply(&object).await.unwrap();
+    }
+    let mut trigger = prometheus("load");
+    trigger["metadata"]["authModes"] = json!("bearer");
+    trigger["authenticationRef"] = json!({ "name": "token" });
+    world.apply(&deployment("web", 0)).await.unwrap();
+    world.apply(&scaled_object("web", &[trigger])).await.unwrap();
+    let used = |world: &World| {
+        let asked = world.source.asked();
+        asked.last().unwrap().headers["authorization"].to_str().unwrap().to_owned()
+    };
+    world.until(Duration::from_secs(600)).await;
+    let first = used(&world);
+    assert!(first.starts_with("Bearer ey"), "a token of the account");
+
+    // The source takes it no more. What failed once is read anew within ten seconds, and the next poll is well.
+    world.source.set("load", Answer::Status(401, "the token has expired".to_owned()));
+    world.until(Duration::from_secs(645)).await;
+    let second = used(&world);
+    assert_ne!(second, first);
+    world.source.set("load", 5.0);
+    world.until(Duration::from_secs(680)).await;
+    let ready = crate::condition(&world.server, "web", "Ready");
+    assert_eq!(ready.status, keda_api::ConditionStatus::True, "{ready:?}");
+    let shown = world.shown();
+    for token in [first, second] {
+        let token = token.trim_start_matches("Bearer ").to_owned();
+        let places: Vec<_> =
+            shown.iter().filter(|(_, text)| text.contains(&token)).map(|(place, _)| place).collect();
+        assert!(places.is_empty(), "the token is in {places:?}");
+    }
+    world.finish().await;
+}

@@ -148,7 +148,7 @@ async fn every_engine_gives_its_texts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_objects_log_in_once_and_share_an_answer_6026() {
+async fn a_thousand_objects_log_in_once_and_share_an_answer() {
     let world = shop();
     let resolving = (0..1000).map(|_| async { world.resolve("shop", &by_account(password())).await });
     for answer in futures::future::join_all(resolving).await {
