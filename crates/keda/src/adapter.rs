@@ -9,7 +9,7 @@ use keda_telemetry::metrics;
 use keda_tls::Policy;
 
 use crate::{
-    environment,
+    debug, environment,
     kubernetes::{self, ApiFlags},
     logging::LogFlags,
     probes, shutdown,
@@ -55,6 +55,9 @@ pub(crate) struct Flags {
     request_header: RequestHeaderFlags,
     #[command(flatten)]
     delegation: DelegationFlags,
+    /// Where /debug is served: memory, threads, tasks; nowhere when empty.
+    #[arg(long, default_value = "")]
+    profiling_bind_address: String,
     /// One line in the log at start.
     #[arg(long, default_value = "starting adapter...")]
     msg: String,
@@ -139,6 +142,7 @@ async fn serve(flags: Flags) -> Result<()> {
     if flags.port != 0 {
         probes::serve_metrics(&format!(":{}", flags.port), registry, &shutdown).await?;
     }
+    debug::serve(&flags.profiling_bind_address, None, &shutdown).await?;
     let options = flags.options()?;
     keda_adapter::run(options, Dependencies { client, metrics: Arc::new(metrics) }, shutdown).await?;
     Ok(())

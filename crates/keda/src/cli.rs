@@ -6,7 +6,7 @@
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 use keda_tools::lint;
 
 use crate::{adapter, crds, demo, doctor, inert, operator, schema, webhooks};
@@ -18,7 +18,7 @@ use crate::{adapter, crds, demo, doctor, inert, operator, schema, webhooks};
     about = "Kubernetes event-driven autoscaling",
     arg_required_else_help = true
 )]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -45,7 +45,9 @@ enum Command {
 
 /// Runs what the arguments ask for.
 pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
-    let cli = Cli::parse_from(inert::strip(with_subcommand(arguments)));
+    let matches = Cli::command().get_matches_from(inert::strip(with_subcommand(arguments)));
+    without_effect(&matches).into_iter().for_each(inert::note);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.command {
         Command::Operator(flags) => operator::run(flags),
         Command::Adapter(flags) => adapter::run(flags),
@@ -56,6 +58,32 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         Command::Schema(flags) => schema::run(&flags),
         Command::Demo(flags) => demo::run(flags),
     }
+}
+
+/// The flags that were given, do nothing, and were asked for something else than what happens anyway.
+pub(crate) fn without_effect(matches: &ArgMatches) -> Vec<String> {
+    let command = Cli::command();
+    let given = matches.subcommand();
+    let Some((command, given)) =
+        given.and_then(|(name, given)| Some((command.find_subcommand(name)?, given)))
+    else {
+        return Vec::new();
+    };
+    let asked = |argument: &&Arg| {
+        let id = argument.get_id().as_str();
+        let raw = || given.get_raw(id).into_iter().flatten();
+        let is_default = || raw().eq(argument.get_default_values().iter().map(|value| value.as_os_str()));
+        let empty = || raw().all(|value| value.is_empty());
+        given.value_source(id) == Some(ValueSource::CommandLine) && !is_default() && !empty()
+    };
+    let inert = command.get_arguments().filter(|argument| is_inert(argument)).filter(asked);
+    inert.filter_map(|argument| Some(format!("--{}", argument.get_long()?))).collect()
+}
+
+/// Whether a flag's help says that it does nothing.
+pub(crate) fn is_inert(argument: &Arg) -> bool {
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    help.starts_with("Without effect") || help.starts_with("Not supported yet")
 }
 
 /// Puts the subcommand in where the name of the link, or a leading flag, stands for it.
@@ -112,8 +140,23 @@ mod tests {
     }
 
     #[test]
+    fn what_does_nothing_is_said_when_something_was_asked_of_it() {
+        let said = |line: &str| {
+            let arguments = line.split(' ').map(OsString::from).collect();
+            without_effect(&Cli::command().get_matches_from(inert::strip(with_subcommand(arguments))))
+        };
+        assert_eq!(said("keda operator --disable-compression=true --http-max-idle-conns=0"), [""; 0]);
+        assert_eq!(
+            said("keda operator --disable-compression=false --leader-elect"),
+            ["--disable-compression"]
+        );
+        assert_eq!(said("keda operator --http-max-idle-conns=7"), ["--http-max-idle-conns"]);
+        assert_eq!(said("keda webhooks --cache-miss-to-direct-client"), ["--cache-miss-to-direct-client"]);
+        assert_eq!(said("keda webhooks --zap-stacktrace-level=error"), ["--zap-stacktrace-level"]);
+    }
+
+    #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 }

@@ -177,6 +177,11 @@ pub(crate) fn http_settings() -> Result<http::Settings> {
     Ok(settings)
 }
 
+/// A number above 0 from the command line.
+pub(crate) fn positive(text: &str) -> std::result::Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "must be a number above 0".to_owned())
+}
+
 /// A path from the command line. Go's flags take an empty one, which manifests spell out; clap alone would refuse it.
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a parser of values")]
 pub(crate) fn path(text: &str) -> Result<std::path::PathBuf, std::convert::Infallible> {

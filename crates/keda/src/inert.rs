@@ -47,7 +47,6 @@ const API_SERVER: &[(&str, Takes)] = &[
     ("profiling", Takes::Nothing),
     ("contention-profiling", Takes::Nothing),
     ("debug-socket-path", Takes::Value),
-    ("profiling-bind-address", Takes::Value),
     ("enable-priority-and-fairness", Takes::Nothing),
     ("permit-port-sharing", Takes::Nothing),
     ("permit-address-sharing", Takes::Nothing),
@@ -65,16 +64,28 @@ const API_SERVER: &[(&str, Takes)] = &[
 /// Flags that are many and alike: whatever begins like this takes a value.
 const API_SERVER_FAMILIES: &[&str] = &["audit-log-", "audit-webhook-"];
 
+/// Notes a flag that was parsed and does nothing.
+pub(crate) fn note(flag: String) {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner).push(flag);
+}
+
 /// What was taken off, to be said when there is a log.
 static TAKEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// The arguments without those flags that do nothing in this subcommand.
 pub(crate) fn strip(arguments: Vec<OsString>) -> Vec<OsString> {
+    let (kept, taken) = split(arguments);
+    *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = taken;
+    kept
+}
+
+/// What is kept, and the names of what is not.
+pub(crate) fn split(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
     let subcommand = arguments.get(1).and_then(|subcommand| subcommand.to_str()).unwrap_or_default();
     let tables: &[&[(&str, Takes)]] = match subcommand {
         "adapter" => &[KLOG, API_SERVER],
         "operator" | "webhooks" => &[KLOG],
-        _ => return arguments,
+        _ => return (arguments, Vec::new()),
     };
     let families = if subcommand == "adapter" { API_SERVER_FAMILIES } else { &[] };
     let takes = |name: &str| {
@@ -99,13 +110,23 @@ pub(crate) fn strip(arguments: Vec<OsString>) -> Vec<OsString> {
             }
         }
     }
-    *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = taken;
-    kept
+    (kept, taken)
 }
 
 /// `-v=4` and `-v 4`, which klog's users write.
 fn short(text: &str) -> Option<&str> {
     text.strip_prefix('-').filter(|rest| *rest == "v" || rest.starts_with("v="))
+}
+
+/// Every flag that does nothing in a subcommand; families by an ellipsis.
+#[cfg(test)]
+pub(crate) fn names(subcommand: &str) -> Vec<String> {
+    let libraries = if subcommand == "adapter" { API_SERVER } else { &[] };
+    let mut names: Vec<String> = KLOG.iter().chain(libraries).map(|(name, _)| (*name).to_owned()).collect();
+    if subcommand == "adapter" {
+        names.extend(API_SERVER_FAMILIES.iter().map(|family| format!("{family}…")));
+    }
+    names
 }
 
 /// Says once what was taken off.

@@ -15,7 +15,7 @@ pub(crate) struct LogFlags {
     /// Time encoding: epoch, millis, nano, iso8601, rfc3339 or rfc3339nano.
     #[arg(long)]
     zap_time_encoding: Option<TimeEncoding>,
-    /// Accepted, without effect.
+    /// Without effect: no stack traces are printed.
     #[arg(long)]
     zap_stacktrace_level: Option<StacktraceLevel>,
     /// Development mode: console encoder, debug level.

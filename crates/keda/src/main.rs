@@ -3,9 +3,12 @@
 mod adapter;
 mod cli;
 mod crds;
+mod debug;
 mod demo;
 mod doctor;
 mod environment;
+#[cfg(test)]
+mod flags;
 mod inert;
 mod kubernetes;
 mod logging;

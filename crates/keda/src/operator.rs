@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use anyhow::{Context, Result};
 use keda_auth::Brokers;
 use keda_operator::{
-    ControllerOptions, Dependencies, Health, Instrument, LeaderElection, Options, RawMetricsMode, Reader,
-    Rotation,
+    ControllerOptions, Dependencies, Health, Inspector, Instrument, LeaderElection, Options, RawMetricsMode,
+    Reader, Rotation,
 };
 use keda_scaler::{Clock, Environment, destinations, grpc, http};
 use keda_telemetry::metrics::{self, table};
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    environment,
+    debug, environment,
     kubernetes::{self, ApiFlags},
     logging::LogFlags,
     probes, shutdown,
@@ -39,6 +39,9 @@ pub(crate) struct Flags {
     /// Where /healthz and /readyz are served; 0 turns them off.
     #[arg(long, default_value = ":8081")]
     health_probe_bind_address: String,
+    /// Where /debug is served: memory, threads, tasks, objects; nowhere when empty.
+    #[arg(long, default_value = "")]
+    profiling_bind_address: String,
     /// Where the metrics service for the adapter is served, over mutual TLS.
     #[arg(long, default_value = ":9666")]
     metrics_service_bind_address: String,
@@ -81,7 +84,7 @@ pub(crate) struct Flags {
     #[arg(long, default_value = "/custom/ca")]
     ca_dir: Vec<PathBuf>,
     /// Idle connections kept a host for triggers.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = environment::positive)]
     http_max_idle_conns_per_host: usize,
     /// How long an idle connection of a trigger is kept.
     #[arg(long, default_value = "90s")]
@@ -118,31 +121,11 @@ struct RotationFlags {
 #[derive(Debug, clap::Args)]
 struct Inert {
     /// Not supported yet: CloudEvents.
-    #[arg(long)]
-    k8s_cluster_name: Option<String>,
-    /// Not supported yet: profiles over HTTP.
-    #[arg(long)]
-    profiling_bind_address: Option<String>,
+    #[arg(long, default_value = "kubernetes-default")]
+    k8s_cluster_name: String,
     /// Without effect: connections are bounded a host, see --http-max-idle-conns-per-host.
-    #[arg(long)]
-    http_max_idle_conns: Option<usize>,
-}
-
-impl Inert {
-    /// Says once, by name, what was asked for and does nothing.
-    fn announce(&self) {
-        let asked = [(
-            "--profiling-bind-address",
-            self.profiling_bind_address.as_deref().is_some_and(|it| !it.is_empty()),
-        )];
-        for (flag, _) in asked.into_iter().filter(|(_, asked)| *asked) {
-            tracing::warn!(
-                logger = "setup",
-                flag,
-                "this flag is accepted but its feature is not supported yet"
-            );
-        }
-    }
+    #[arg(long, default_value_t = 0)]
+    http_max_idle_conns: usize,
 }
 
 /// Runs the operator until a signal or a failure.
@@ -157,8 +140,11 @@ pub(crate) fn run(flags: Flags) -> Result<ExitCode> {
 async fn serve(flags: Flags) -> Result<()> {
     let options = flags.options()?;
     let shutdown = shutdown::on_signal()?;
-    flags.inert.announce();
     let series = metrics::Registry::new().with_process();
+    if environment::given("KEDA_SCALEDJOB_CTRL_MAX_RECONCILES").is_some() {
+        let variable = "KEDA_SCALEDJOB_CTRL_MAX_RECONCILES";
+        tracing::info!(logger = "setup", variable, "this variable is accepted and has no effect here");
+    }
     let client = flags.api.counted_client(&series).await?;
     kubernetes::greet(&client, "manager").await?;
     let metrics = Arc::new(metrics::Operator::new(&series, flags.enable_high_cardinality_metrics_labels));
@@ -168,6 +154,7 @@ async fn serve(flags: Flags) -> Result<()> {
         probes::serve_metrics(&flags.metrics_bind_address, series.clone(), &shutdown).await?;
     }
     probes::serve_health(&flags.health_probe_bind_address, Arc::clone(&health), &shutdown).await?;
+    debug::serve(&flags.profiling_bind_address, Some(options.inspector.clone()), &shutdown).await?;
     let pushing = flags.push(&series, &shutdown);
     let settings = flags.http_settings()?;
     let identities = environment::identities(settings.timeout);
@@ -256,6 +243,7 @@ impl Flags {
             cert_dir: self.cert_dir.clone(),
             certificate_names: self.certificate_names(&namespace),
             rotation: self.rotation(&namespace),
+            inspector: Inspector::default(),
             controller: ControllerOptions {
                 http_timeout: environment::http_settings()?.timeout,
                 announce_unexpected_parameters: environment::text("KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS")
@@ -335,8 +323,11 @@ impl Flags {
         let mut settings = environment::http_settings()?;
         settings.ca_dirs = self.ca_dir.clone();
         settings.idle_per_endpoint = self.http_max_idle_conns_per_host;
-        settings.idle_timeout =
-            self.http_idle_conn_timeout.to_std().context("--http-idle-conn-timeout must not be negative")?;
+        settings.idle_timeout = self
+            .http_idle_conn_timeout
+            .to_std()
+            .filter(|timeout| !timeout.is_zero())
+            .context("--http-idle-conn-timeout must be above 0, for instance 90s")?;
         Ok(settings)
     }
 }

@@ -8,7 +8,7 @@ use keda_tls::Policy;
 use keda_webhooks::{Dependencies, Options, Readiness, TriggerMetadata};
 
 use crate::{
-    environment,
+    debug, environment,
     kubernetes::{self, ApiFlags},
     logging::LogFlags,
     probes, shutdown,
@@ -32,12 +32,12 @@ pub(crate) struct Flags {
     /// Triggers that the operator could not use (unknown types, wrong parameters): ignore, as upstream does, warn, or refuse.
     #[arg(long, default_value = "warn", value_name = "ignore|warn|refuse")]
     trigger_metadata: TriggerMetadata,
-    /// Accepted, without effect: a workload that the watches do not know is always read from the API server.
+    /// Without effect: a workload that the watches do not know is always read from the API server.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     cache_miss_to_direct_client: bool,
-    /// Accepted, without effect: not supported yet.
-    #[arg(long, hide = true)]
-    profiling_bind_address: Option<String>,
+    /// Where /debug is served: memory, threads, tasks; nowhere when empty.
+    #[arg(long, default_value = "")]
+    profiling_bind_address: String,
     #[command(flatten)]
     api: ApiFlags,
     #[command(flatten)]
@@ -55,13 +55,7 @@ pub(crate) fn run(flags: Flags) -> Result<ExitCode> {
 
 async fn serve(flags: Flags) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
-    if flags.profiling_bind_address.as_deref().is_some_and(|address| !address.is_empty()) {
-        tracing::warn!(
-            logger = "setup",
-            flag = "--profiling-bind-address",
-            "this flag is accepted but its feature is not supported yet"
-        );
-    }
+    debug::serve(&flags.profiling_bind_address, None, &shutdown).await?;
     let registry = metrics::Registry::new().with_process();
     let client = flags.api.counted_client(&registry).await?;
     kubernetes::greet(&client, "admission webhooks").await?;

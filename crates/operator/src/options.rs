@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{certificates::Rotation, raw_metrics::RawMetricsMode};
+use crate::{certificates::Rotation, inspect::Inspector, raw_metrics::RawMetricsMode};
 
 /// Everything about one operator process that its user can choose.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Options {
     pub certificate_names: Vec<String>,
     /// Keep the certificates in a Secret and renew them (`--enable-cert-rotation`); `None` leaves that to whoever fills the folder.
     pub rotation: Option<Rotation>,
+    /// Looks into the controller, once there is one.
+    pub inspector: Inspector,
     /// The controller's own settings.
     pub controller: ControllerOptions,
 }

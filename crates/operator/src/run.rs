@@ -147,6 +147,7 @@ async fn lead(
         cluster_object_namespace: options.cluster_object_namespace.clone(),
     };
     let controller = Controller::new(options.controller.clone(), scope, dependencies);
+    options.inspector.look_into(&controller);
     if shutdown.run_until_cancelled(controller.start(shutdown)).await.is_some() {
         // Only now: an operator that knows no object yet would deny them all, and adapters would forget their values.
         tracing::info!(logger = "setup", "watches are in sync, scaling");

@@ -25,6 +25,8 @@ const HEADERS: Duration = Duration::from_secs(10);
 /// How long accepting rests after a failure of the listener.
 const REST: Duration = Duration::from_millis(200);
 
+/// Writes the text of a page.
+type Write = Arc<dyn Fn() -> String + Send + Sync>;
 type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Named checks; all of them must pass. Without any, it passes.
@@ -113,11 +115,15 @@ impl fmt::Debug for Checks {
 }
 
 /// What a server answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Pages {
     metrics: Option<Registry>,
     probes: Vec<(&'static str, Checks)>,
+    others: Vec<(&'static str, &'static str, Write)>,
+    missing: Vec<(&'static str, &'static str)>,
 }
+
+const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Pages {
     /// None so far.
@@ -139,14 +145,44 @@ impl Pages {
         self
     }
 
+    /// Adds a page of JSON. `path` without the slash at its beginning; `write` is asked at each request and must be quick.
+    #[must_use]
+    pub fn json(mut self, path: &'static str, write: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.others.push((path, "application/json", Arc::new(write)));
+        self
+    }
+
+    /// Adds a page of text, likewise.
+    #[must_use]
+    pub fn text(mut self, path: &'static str, write: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.others.push((path, TEXT, Arc::new(write)));
+        self
+    }
+
+    /// Says of a path, and of everything below it, why it is not there.
+    #[must_use]
+    pub fn missing(mut self, path: &'static str, why: &'static str) -> Self {
+        self.missing.push((path, why));
+        self
+    }
+
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return page(StatusCode::METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", "method not allowed\n");
+            return page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "method not allowed\n");
         }
         let path = request.uri().path().trim_start_matches('/');
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
         if let Some(registry) = self.metrics.as_ref().filter(|_| path == "metrics") {
             return page(StatusCode::OK, CONTENT_TYPE, registry.render());
+        }
+        let whole = path.trim_end_matches('/');
+        if let Some((_, content_type, write)) = self.others.iter().find(|(known, ..)| *known == whole) {
+            return page(StatusCode::OK, content_type, write());
+        }
+        let below =
+            |known: &str| path.strip_prefix(known).is_some_and(|it| it.is_empty() || it.starts_with('/'));
+        if let Some((_, why)) = self.missing.iter().find(|(known, _)| below(known)) {
+            return page(StatusCode::NOT_FOUND, TEXT, *why);
         }
         let one = (!rest.is_empty()).then_some(rest);
         let answer = self
@@ -155,7 +191,14 @@ impl Pages {
             .find(|(name, _)| *name == first)
             .and_then(|(name, checks)| checks.answer(name, one, request.uri().query()));
         let (status, text) = answer.unwrap_or((StatusCode::NOT_FOUND, "404 page not found\n".to_owned()));
-        page(status, "text/plain; charset=utf-8", text)
+        page(status, TEXT, text)
+    }
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let others: Vec<&str> = self.others.iter().map(|(path, ..)| *path).collect();
+        f.debug_struct("Pages").field("probes", &self.probes).field("others", &others).finish_non_exhaustive()
     }
 }
 

@@ -218,6 +218,7 @@ async fn start_operator(
         telemetry: Arc::new(Instrument::new(Arc::clone(&metrics))),
     };
     let options = Options {
+        inspector: keda_operator::Inspector::default(),
         watch_namespaces: Vec::new(),
         label_selector: None,
         trigger_authentication_selector: None,

@@ -56,6 +56,7 @@ impl Process {
             decisions: Some(told),
         };
         let options = Options {
+            inspector: Default::default(),
             watch_namespaces: Vec::new(),
             label_selector: None,
             trigger_authentication_selector: None,

@@ -11,6 +11,7 @@ mod chaos;
 mod dashboard;
 mod events;
 mod explains;
+mod inspect;
 mod isolation;
 mod lease;
 mod limits_of_credentials;

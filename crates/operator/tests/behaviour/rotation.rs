@@ -22,6 +22,7 @@ const SECRET: &str = "kedaorg-certs";
 
 fn options(port: u16) -> Options {
     Options {
+        inspector: Default::default(),
         watch_namespaces: Vec::new(),
         label_selector: None,
         trigger_authentication_selector: None,

@@ -7,7 +7,9 @@ use std::{
 
 use jiff::Timestamp;
 use keda_auth::{Brokers, Settings, azure, gcp};
-use keda_operator::{Controller, ControllerOptions, Dependencies, Instrument, Metrics, Reader, Scope};
+use keda_operator::{
+    Controller, ControllerOptions, Dependencies, Inspector, Instrument, Metrics, Reader, Scope,
+};
 use keda_scaler::identity::ServiceAccount;
 use keda_scaler::{Clock, Environment, Family, Registry, Telemetry, http};
 use keda_telemetry::metrics;
@@ -199,6 +201,11 @@ impl World {
     /// The metrics service of the running operator.
     pub(crate) fn metrics(&self) -> Metrics {
         self.serving.get().expect("the operator runs")
+    }
+
+    /// What the running operator knows of its objects.
+    pub(crate) fn inspector(&self) -> Inspector {
+        Inspector::of(&self.running.as_ref().expect("the operator runs").0)
     }
 
     /// What has passed since the start.
