@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use keda_scaler::http::Transport;
+use keda_scaler::identity::google::Credential;
 use keda_scaler::identity::{NoTokens, Token, TokenRequest, Tokens};
 use keda_scaler::kube::Reader;
 use keda_scaler::{Clock, Error};
@@ -86,5 +87,9 @@ impl Tokens for Brokers {
             TokenRequest::OAuth2(request) => self.oauth2.renew(request, refused).await,
             other => NoTokens.renew(other, refused).await,
         }
+    }
+
+    async fn google_project(&self, credential: &Credential) -> Result<String, Error> {
+        self.google.project(credential).await
     }
 }

@@ -11,8 +11,7 @@
 
 mod assertion;
 mod broker;
-#[cfg(any(test, feature = "fake"))]
-mod checksum;
+pub(crate) mod checksum;
 mod credentials;
 mod exchange;
 mod external;

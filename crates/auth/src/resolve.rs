@@ -237,7 +237,6 @@ pub fn unsupported(spec: &TriggerAuthenticationSpec) -> Option<String> {
     }
     let sources = [
         ("azureKeyVault", spec.azure_key_vault.is_some()),
-        ("gcpSecretManager", spec.gcp_secret_manager.is_some()),
         ("awsSecretManager", spec.aws_secret_manager.is_some()),
     ];
     sources.into_iter().find(|(_, used)| *used).map(|(name, _)| name.to_owned())

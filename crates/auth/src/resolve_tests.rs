@@ -195,7 +195,6 @@ async fn other_sources_are_refused_by_name() {
             json!({ "azureKeyVault": { "vaultUri": "https://vault", "secrets": [credentials.clone()] } }),
             "azureKeyVault",
         ),
-        (json!({ "gcpSecretManager": { "secrets": [{ "parameter": "p", "id": "i" }] } }), "gcpSecretManager"),
         (json!({ "awsSecretManager": { "secrets": [credentials.clone()] } }), "awsSecretManager"),
     ] {
         assert_eq!(

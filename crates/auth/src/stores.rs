@@ -7,8 +7,10 @@
 //!
 //! ```text
 //! vault.rs       HashiCorp Vault and OpenBao
+//! gcp.rs         Google Secret Manager
 //! ```
 
+mod gcp;
 mod vault;
 
 use std::collections::{BTreeMap, HashMap};
@@ -44,7 +46,6 @@ pub(crate) struct Access {
     /// HTTP, shared with the triggers.
     pub(crate) http: Arc<dyn Transport>,
     /// Tokens of cloud identities.
-    #[expect(dead_code, reason = "the stores of clouds ask for tokens")]
     pub(crate) tokens: Arc<dyn Tokens>,
     /// Wall time.
     pub(crate) clock: Clock,
@@ -69,6 +70,7 @@ type Slot = Mutex<Option<(Instant, Result<Values, keda_scaler::Error>)>>;
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Query {
     Vault(vault::Query),
+    Google(gcp::Query),
 }
 
 /// What `prepare` may look at.
@@ -129,6 +131,11 @@ impl Stores {
             let query = Query::Vault(vault::prepare(given, &inner.access.vault, ask, warnings)?);
             params.extend(inner.answer(query).await.map_err(|cause| refused(field, ask, cause))?);
         }
+        if let Some(given) = &spec.gcp_secret_manager {
+            let inner = self.reached(gcp::FIELD, ask)?;
+            let query = Query::Google(gcp::prepare(given, ask).await?);
+            params.extend(inner.answer(query).await.map_err(|cause| refused(gcp::FIELD, ask, cause))?);
+        }
         Ok(())
     }
 
@@ -152,6 +159,7 @@ impl Inner {
         }
         let result = match &query {
             Query::Vault(query) => vault::fetch(query, &self.access).await,
+            Query::Google(query) => gcp::fetch(query, &self.access).await,
         };
         *answer = Some((Instant::now(), result.clone()));
         result

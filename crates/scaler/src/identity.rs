@@ -244,6 +244,14 @@ pub trait Tokens: Send + Sync {
     /// As [`Tokens::token`].
     async fn renew(&self, request: &TokenRequest, refused: &Token) -> Result<Option<Token>, Error>;
 
+    /// The project that credentials of Google belong to.
+    ///
+    /// # Errors
+    /// Nothing says it, or there are no identities of Google here.
+    async fn google_project(&self, _: &google::Credential) -> Result<String, Error> {
+        Err(Error::new(Kind::Auth, "google application credentials: no identity is available here"))
+    }
+
     /// Where credentials of AWS come from, which are no tokens: they sign.
     fn aws(&self) -> Option<&dyn aws::Provider> {
         None

@@ -1,7 +1,7 @@
 //! The checksum that Secret Manager sends along: CRC-32C (Castagnoli).
 
 /// The checksum of some bytes. Payloads are 64 KiB at most, so bit by bit is quick enough.
-pub(super) fn crc32c(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0x82f6_3b78;
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (POLYNOMIAL & 0_u32.wrapping_sub(crc & 1)))

@@ -112,6 +112,11 @@ impl Google {
         self.lock().granted.insert(who.to_owned());
     }
 
+    /// Takes that away again.
+    pub fn forget(&self, who: &str) {
+        self.lock().granted.remove(who);
+    }
+
     /// No token that was issued so far is taken any more.
     pub fn revoke(&self) {
         let mut inner = self.lock();
