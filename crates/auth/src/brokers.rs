@@ -1,6 +1,7 @@
 //! Every broker of the process, as triggers see them: one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use keda_scaler::http::Transport;
@@ -29,6 +30,14 @@ pub struct Settings {
 }
 
 impl Brokers {
+    /// The same, with OAuth 2.0 token endpoints, which users choose, over another transport: what holds for triggers' addresses holds for
+    /// them. `timeout` is for one call.
+    #[must_use]
+    pub fn token_endpoints_over(mut self, transport: Arc<dyn Transport>, timeout: Duration) -> Self {
+        self.oauth2 = oauth2::Broker::new(transport, Some(timeout));
+        self
+    }
+
     /// Brokers that have no token yet.
     pub fn new(
         settings: Settings,

@@ -80,6 +80,12 @@ pub(crate) struct Flags {
     /// Hosts that credentials of the cluster may be sent to, besides the clouds' own: names, *.names, each with or without a port; may be repeated.
     #[arg(long, value_parser = destinations::Hosts::parse)]
     credential_hosts: Vec<destinations::Hosts>,
+    /// What triggers and secret stores connect to: open, or no-link-local (neither link-local addresses nor metadata services of clouds, by what names resolve to).
+    #[arg(long, default_value = "open", value_parser = http::Egress::parse)]
+    egress_policy: http::Egress,
+    /// Largest answer that is read, in MiB.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    http_max_answer_mib: u16,
     /// Folders of additional CA certificates for triggers and login hosts; may be repeated.
     #[arg(long, default_value = "/custom/ca")]
     ca_dir: Vec<PathBuf>,
@@ -157,13 +163,20 @@ async fn serve(flags: Flags) -> Result<()> {
     debug::serve(&flags.profiling_bind_address, Some(options.inspector.clone()), &shutdown).await?;
     let pushing = flags.push(&series, &shutdown);
     let settings = flags.http_settings()?;
-    let identities = environment::identities(settings.timeout);
+    let timeout = settings.timeout;
+    let identities = environment::identities(timeout);
     let grpc = grpc::Channels::new(settings.clone());
-    let http = Arc::new(http::Coalescing::new(http::Client::new(settings)));
+    let client_of_triggers = http::Client::new(settings);
+    // Metadata services are where the process's own identity comes from: what no user chooses is not kept back.
+    let login = (flags.egress_policy != http::Egress::Open)
+        .then(|| Arc::new(http::Coalescing::new(client_of_triggers.under(http::Egress::Open))));
+    let http = Arc::new(http::Coalescing::new(client_of_triggers));
+    let login = login.unwrap_or_else(|| http.clone());
     // Of brokers and triggers; what TriggerAuthentications name is read under the same limit by the controller.
     let secrets_of = environment::restricted_secrets().then(environment::cluster_object_namespace);
     let kube = Arc::new(Reader::new(client.clone()).secrets_of(secrets_of));
-    let tokens = Brokers::new(identities, http.clone(), kube.clone(), Clock::system());
+    let tokens = Brokers::new(identities, login, kube.clone(), Clock::system())
+        .token_endpoints_over(http.clone(), timeout);
     let tokens = Arc::new(tokens);
     show_tokens(&series, Arc::clone(&tokens));
     let environment = Environment {
@@ -322,6 +335,8 @@ impl Flags {
     fn http_settings(&self) -> Result<http::Settings> {
         let mut settings = environment::http_settings()?;
         settings.ca_dirs = self.ca_dir.clone();
+        settings.egress = self.egress_policy;
+        settings.largest_answer = usize::from(self.http_max_answer_mib) << 20;
         settings.idle_per_endpoint = self.http_max_idle_conns_per_host;
         settings.idle_timeout = self
             .http_idle_conn_timeout

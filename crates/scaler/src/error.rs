@@ -122,7 +122,7 @@ impl From<http::Error> for Error {
             http::ErrorKind::Timeout => Kind::Timeout,
             http::ErrorKind::Connect | http::ErrorKind::Interrupted => Kind::Unreachable,
             http::ErrorKind::TooLarge | http::ErrorKind::Redirect => Kind::Answer,
-            http::ErrorKind::Request => Kind::Config,
+            http::ErrorKind::Request | http::ErrorKind::Blocked => Kind::Config,
             http::ErrorKind::Identity => Kind::Auth,
         };
         Self::new(kind, error.to_string())

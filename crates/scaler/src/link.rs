@@ -14,14 +14,13 @@ use crate::{Clock, Code, Context, Environment, Error, Kind, aws, grpc, http, kub
 pub struct Link {
     /// HTTP with the trigger's default deadline; requests are counted for the trigger.
     pub http: Http,
-    /// gRPC, its connections shared with everybody who speaks to the same address as the same identity.
-    pub grpc: grpc::Channels,
     /// Wall time.
     pub clock: Clock,
     /// Single objects of the cluster.
     pub kube: Arc<dyn kube::Reader>,
     /// Where the trigger stands.
     pub context: Arc<Context>,
+    grpc: grpc::Channels,
     tokens: Arc<dyn Tokens>,
     subject: Arc<Subject>,
     telemetry: Arc<dyn Telemetry>,
@@ -44,6 +43,16 @@ impl Link {
             subject,
             telemetry: environment.telemetry.clone(),
         }
+    }
+
+    /// A gRPC channel; its connections are shared with everybody who speaks to the same address as the same identity.
+    ///
+    /// # Errors
+    /// The trigger's credentials may not go there.
+    pub fn channel(&self, endpoint: grpc::Endpoint) -> Result<grpc::Channel, Error> {
+        let address = &endpoint.address;
+        self.context.destinations.allow_host(address.host(), Some(address.port()))?;
+        Ok(self.grpc.channel(endpoint))
     }
 
     /// A valid token, waited for as long as the trigger's default HTTP deadline.

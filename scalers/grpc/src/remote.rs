@@ -35,10 +35,8 @@ impl Remote {
     /// Dials nothing.
     pub(crate) fn new(config: &Config, link: &Link) -> Result<Self, Error> {
         let endpoint = config.endpoint().map_err(Error::config)?;
-        let address = &endpoint.address;
-        link.context.destinations.allow_host(address.host(), Some(address.port()))?;
         Ok(Self {
-            channel: link.grpc.channel(endpoint),
+            channel: link.channel(endpoint)?,
             reference: ScaledObjectRef {
                 name: link.context.object_name.clone(),
                 namespace: link.context.namespace.clone(),

@@ -58,6 +58,8 @@ impl Network {
         let uri = format!("http://{address}/").parse().map_err(io::Error::other)?;
         let stream = connector.oneshot(uri).await.map_err(|error| io::Error::other(causes(&error)))?;
         let stream = stream.into_inner();
+        // Nothing was sent yet: whatever the name was for somebody else, this is who answers.
+        self.settings.egress.check(&stream.peer_addr()?.ip().to_string()).map_err(io::Error::other)?;
         let Some(identity) = tls else { return Ok(Box::new(stream)) };
         let roots = self.roots.get_or_init(|| Roots::load(&self.settings.ca_dirs));
         let mut config = http::client_config(roots, &self.settings, identity).map_err(io::Error::other)?;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, USER_AGENT};
@@ -17,8 +17,9 @@ use reqwest::Url;
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
+use super::egress::{Blocked, Judging, Lookup, System};
 use super::{
-    Error, ErrorKind, MAX_BODY, Request, Response, Roots, Settings, TlsIdentity, Transport, shown_url, tls,
+    Egress, Error, ErrorKind, Request, Response, Roots, Settings, TlsIdentity, Transport, shown_url, tls,
 };
 
 /// As many as Go's client follows.
@@ -32,6 +33,7 @@ const FORGET_AFTER: Duration = Duration::from_secs(300);
 pub struct Client {
     settings: Settings,
     roots: Roots,
+    lookup: Arc<dyn Lookup>,
     clients: Mutex<HashMap<(String, TlsIdentity), Entry>>,
 }
 
@@ -45,7 +47,13 @@ impl Client {
     /// Reads the root certificates (once, here) and is ready; connections are made on demand.
     pub fn new(settings: Settings) -> Self {
         let roots = Roots::load(&settings.ca_dirs);
-        Self { settings, roots, clients: Mutex::default() }
+        Self { settings, roots, lookup: Arc::new(System), clients: Mutex::default() }
+    }
+
+    /// The same settings and roots under another policy: for those whose addresses no user chooses.
+    pub fn under(&self, egress: Egress) -> Self {
+        let settings = Settings { egress, ..self.settings.clone() };
+        Self { settings, roots: self.roots.clone(), lookup: self.lookup.clone(), clients: Mutex::default() }
     }
 
     /// Root certificates that could not be read, for the log.
@@ -69,6 +77,10 @@ impl Client {
         take_user_info(&mut url, &mut headers)?;
         let with_credentials = carries_credentials(&headers, &request.tls);
         for _ in 0..=MAX_REDIRECTS {
+            self.settings
+                .egress
+                .check(url.host_str().unwrap_or_default())
+                .map_err(|it| blocked(request, &it))?;
             let client = self.client(&url, &request.tls)?;
             let sent = client
                 .request(request.method.clone(), url.clone())
@@ -78,7 +90,7 @@ impl Client {
                 .await;
             let response = sent.map_err(|error| transport_error(request, error))?;
             let Some(next) = redirect(request, response.status(), response.headers(), &url)? else {
-                return read(request, response).await;
+                return read(request, response, self.settings.largest_answer).await;
             };
             if with_credentials && !same_origin(&url, &next) {
                 let target = shown_url(next.as_str()).into_owned();
@@ -127,6 +139,10 @@ impl Client {
             } else {
                 0
             });
+        if self.settings.egress != Egress::Open {
+            let judging = Judging { egress: self.settings.egress, lookup: self.lookup.clone() };
+            builder = builder.dns_resolver(judging);
+        }
         if is_near(url) {
             builder = builder.no_proxy();
         }
@@ -218,12 +234,12 @@ fn same_origin(from: &Url, to: &Url) -> bool {
         || (from.scheme() == "http" && to.scheme() == "https" && from.host() == to.host())
 }
 
-async fn read(request: &Request, mut response: reqwest::Response) -> Result<Response, Error> {
+async fn read(request: &Request, mut response: reqwest::Response, largest: usize) -> Result<Response, Error> {
     let too_large = || {
-        let text = format!("{}: the answer is larger than {} MiB", request.describe(), MAX_BODY >> 20);
+        let text = format!("{}: the answer is larger than {} MiB", request.describe(), largest >> 20);
         Error::new(ErrorKind::TooLarge, text)
     };
-    if response.content_length().is_some_and(|length| length > MAX_BODY as u64) {
+    if response.content_length().is_some_and(|length| length > largest as u64) {
         return Err(too_large());
     }
     let status = response.status();
@@ -231,7 +247,7 @@ async fn read(request: &Request, mut response: reqwest::Response) -> Result<Resp
     let mut body = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| transport_error(request, error))? {
-        if whole.len() + body.len() + chunk.len() > MAX_BODY {
+        if whole.len() + body.len() + chunk.len() > largest {
             return Err(too_large());
         }
         // Most answers are one chunk, which is then used as it is.
@@ -259,7 +275,18 @@ fn is_near(url: &Url) -> bool {
         })
 }
 
+fn blocked(request: &Request, blocked: &Blocked) -> Error {
+    Error::new(ErrorKind::Blocked, format!("{}: {blocked}", request.describe()))
+}
+
 fn transport_error(request: &Request, error: reqwest::Error) -> Error {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(it) = error.downcast_ref::<Blocked>() {
+            return blocked(request, it);
+        }
+        cause = error.source();
+    }
     let (kind, words) = if error.is_connect() {
         (ErrorKind::Connect, "cannot connect")
     } else if error.is_builder() {

@@ -5,6 +5,7 @@
 
 mod client;
 mod coalescing;
+mod egress;
 mod settings;
 mod tls;
 
@@ -18,6 +19,7 @@ use bytes::Bytes;
 
 pub use self::client::Client;
 pub use self::coalescing::{Coalescing, Counters};
+pub use self::egress::Egress;
 pub use self::settings::{Settings, SettingsError, Variables};
 pub(crate) use self::tls::client_config;
 pub use self::tls::{ClientCertificate, Roots, TlsIdentity, TlsVersion};
@@ -25,7 +27,7 @@ pub use self::tls::{ClientCertificate, Roots, TlsIdentity, TlsVersion};
 /// Upstream's `KEDA_HTTP_DEFAULT_TIMEOUT`.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The largest answer that is read. A source that sends more is reported, not buffered.
+/// The largest answer that is read by default. A source that sends more is reported, not buffered.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// Sends requests. Implementations share connections between callers and must keep to the request's timeout.
@@ -132,7 +134,7 @@ pub struct Response {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, at most [`MAX_BODY`] bytes.
+    /// The body, at most [`Settings::largest_answer`] bytes.
     pub body: Bytes,
 }
 
@@ -160,10 +162,12 @@ pub enum ErrorKind {
     Connect,
     /// The connection broke before the answer was complete.
     Interrupted,
-    /// The answer is larger than [`MAX_BODY`].
+    /// The answer is larger than [`Settings::largest_answer`].
     TooLarge,
     /// A redirect that is not followed.
     Redirect,
+    /// The egress policy makes no connection there.
+    Blocked,
     /// The request cannot be sent at all, e.g. its URL is none.
     Request,
     /// The TLS identity is unusable, e.g. its certificate is no PEM text.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DEFAULT_TIMEOUT, TlsVersion};
+use super::{DEFAULT_TIMEOUT, Egress, MAX_BODY, TlsVersion};
 
 /// The texts of upstream's environment variables (platform.md 1.5); `None` where a variable is not set.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +40,10 @@ pub struct Settings {
     pub cipher_suites: Vec<String>,
     /// Folders with further root certificates (`--ca-dir`); missing folders are fine.
     pub ca_dirs: Vec<PathBuf>,
+    /// What connections are made to (`--egress-policy`).
+    pub egress: Egress,
+    /// Bytes of the largest answer that is read (`--http-max-answer-mib`).
+    pub largest_answer: usize,
 }
 
 impl Default for Settings {
@@ -53,6 +57,8 @@ impl Default for Settings {
             min_tls: TlsVersion::Tls12,
             cipher_suites: Vec::new(),
             ca_dirs: vec![PathBuf::from("/custom/ca")],
+            egress: Egress::Open,
+            largest_answer: MAX_BODY,
         }
     }
 }

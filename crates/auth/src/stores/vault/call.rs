@@ -88,13 +88,15 @@ impl Call {
             };
         }
         let document: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        let mut words = quoted(&document);
-        if words.is_empty() {
-            words = format!("status {status}");
-        }
+        let mut words = said(&document);
+        // Before anything is cut: a half is half a secret.
         for secret in &hidden {
             words = secret.hide_in(&words).unwrap_or(words);
         }
+        words = match words.as_str() {
+            "" => format!("status {status}"),
+            words => cut(words),
+        };
         let (kind, code, advice) = match status {
             503 => (Kind::Unreachable, Some(Code::VaultFailing), "a sealed Vault has to be unsealed"),
             429 | 472 | 473 | 500.. => (Kind::Source(status), Some(Code::VaultFailing), ""),
@@ -166,16 +168,19 @@ fn unreachable(error: &http::Error, address: &str) -> Refusal {
 }
 
 /// Vault's own words: its errors, else its warnings, in one line.
-fn quoted(document: &Value) -> String {
+fn said(document: &Value) -> String {
     let list = |field: &str| -> Vec<&str> {
         let texts = document.get(field).and_then(Value::as_array);
         texts.into_iter().flatten().filter_map(Value::as_str).collect()
     };
     let texts = [list("errors"), list("warnings")].concat().join("; ");
-    let line = texts.split_whitespace().collect::<Vec<_>>().join(" ");
+    texts.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn cut(line: &str) -> String {
     match line.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}...", &line[..end]),
-        None => line,
+        None => line.to_owned(),
     }
 }
 

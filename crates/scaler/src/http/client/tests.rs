@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::http::{ClientCertificate, TlsVersion, header, sensitive};
+use crate::http::{ClientCertificate, MAX_BODY, TlsVersion, header, sensitive};
 
 type Body = BoxBody<Bytes, Infallible>;
 type Reply = hyper::Response<Body>;
@@ -328,6 +328,74 @@ async fn redirects_take_no_credentials_along_7697() {
     let with_user = server.url("bob:s3cr3t@127.0.0.1", &away);
     let error = client.send(Request::get(with_user)).await.unwrap_err();
     assert!(error.to_string().ends_with("not followed with credentials"), "{error}");
+}
+
+/// A resolver that answers one list after the other, the last one again and again.
+struct Answers(std::sync::Mutex<Vec<Vec<IpAddr>>>);
+
+impl Lookup for Answers {
+    fn lookup(&self, _: String) -> futures::future::BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
+        let mut answers = self.0.lock().unwrap();
+        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+fn resolving(egress: Egress, answers: &[&[&str]]) -> Client {
+    let lists = answers.iter().map(|list| list.iter().map(|address| address.parse().unwrap()).collect());
+    // No connection is kept: each request resolves anew.
+    let settings = Settings { egress, keep_alive: false, ca_dirs: vec![], ..Settings::default() };
+    let lookup = Arc::new(Answers(std::sync::Mutex::new(lists.collect())));
+    Client { lookup, ..Client::new(settings) }
+}
+
+#[tokio::test]
+async fn a_name_is_judged_by_what_it_is_when_connected_7697() {
+    let server = serve(None, echo).await;
+    let url = server.url("rebind.example", "/latest?key=s3cr3t");
+    // First one thing, then another.
+    let client = resolving(Egress::NoLinkLocal, &[&["127.0.0.1"], &["169.254.169.254"]]);
+    let ask = async |client: &Client| get(client, url.clone(), TlsIdentity::default()).await;
+    assert_eq!(ask(&client).await.unwrap(), "/latest?key=s3cr3t auth=None key=None");
+    let error = ask(&client).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Blocked, "{error}");
+    let shown = server.url("rebind.example", "/latest");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "GET {shown}: not connected to rebind.example, whose address is 169.254.169.254, a link-local or metadata address, which \
+             --egress-policy=no-link-local of the operator keeps back"
+        )
+    );
+    // Both at once, in either order.
+    for both in [["127.0.0.1", "::ffff:169.254.169.254"], ["fd00:ec2::254", "127.0.0.1"]] {
+        let client = resolving(Egress::NoLinkLocal, &[&both]);
+        let error = ask(&client).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Blocked, "{both:?}");
+    }
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_address_in_a_url_or_a_redirect_is_judged_too_7697() {
+    let client = resolving(Egress::NoLinkLocal, &[&["127.0.0.1"]]);
+    for host in ["169.254.169.254", "2852039166", "0xa9fea9fe", "[fe80::1]", "[::ffff:169.254.169.254]"] {
+        let error = get(&client, format!("http://{host}/"), TlsIdentity::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Blocked, "{host}: {error}");
+    }
+    let server = serve(None, redirecting).await;
+    let away = server.url("127.0.0.1", "/away?169.254.169.254");
+    let error = get(&client, away, TlsIdentity::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Blocked, "{error}");
+}
+
+#[tokio::test]
+async fn the_largest_answer_is_a_setting() {
+    let server = serve(None, |_| text(200, vec![b'x'; (1 << 20) + 1])).await;
+    let settings = Settings { largest_answer: 1 << 20, ca_dirs: vec![], ..Settings::default() };
+    let url = server.url("127.0.0.1", "/");
+    let error = get(&Client::new(settings), url, TlsIdentity::default()).await.unwrap_err();
+    assert!(error.to_string().ends_with(": the answer is larger than 1 MiB"), "{error}");
 }
 
 #[tokio::test]
