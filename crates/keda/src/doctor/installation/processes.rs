@@ -113,6 +113,11 @@ impl Process {
         self.flag(flag).is_some_and(|value| matches!(value, "true" | "1" | "t" | "T" | "TRUE" | "True"))
     }
 
+    fn shares_namespaces_with(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.namespaces(), other.namespaces());
+        ours.is_empty() || theirs.is_empty() || ours.iter().any(|name| theirs.contains(name))
+    }
+
     /// The namespaces that it watches; none means all.
     pub(super) fn namespaces(&self) -> Vec<&str> {
         let given = self.variables.get("WATCH_NAMESPACE").map(String::as_str).unwrap_or_default();
@@ -168,6 +173,9 @@ impl Processes {
             }
         }
         found.versions(report);
+        if let Some(operator) = found.get(Part::Operator) {
+            world.rivals(operator, report).await;
+        }
         found
     }
 
@@ -209,6 +217,31 @@ impl World {
             self.namespace, self.namespace
         );
         report.wrong(step, format!("Deployment {name}, {ready} of {wanted} ready{why}"), &fix);
+    }
+
+    /// Operators of other namespaces that watch what this one watches: another installation, or upstream's.
+    async fn rivals(&self, operator: &Process, report: &mut Report) {
+        let api: Api<Deployment> = Api::all(self.client.clone());
+        // Who may not look elsewhere has nothing to say of it.
+        let Ok(list) = api.list(&ListParams::default()).await else { return };
+        let elsewhere =
+            list.items.iter().filter(|other| other.namespace().as_deref() != Some(self.namespace.as_str()));
+        for (namespace, rival) in
+            elsewhere.filter_map(|other| Some((other.namespace()?, Process::of(other)?)))
+        {
+            if rival.part != Part::Operator || rival.wanted == 0 || !operator.shares_namespaces_with(&rival) {
+                continue;
+            }
+            let text = format!(
+                "Deployment {namespace}/{} ({}) is an operator, too: both scale the same objects",
+                rival.name, rival.image
+            );
+            let fix = format!(
+                "keep one: kubectl scale -n {namespace} deployment {} --replicas=0, or give them different namespaces to watch",
+                rival.name
+            );
+            report.wrong("operator", text, &fix);
+        }
     }
 
     /// What the first pod that is not ready waits for.

@@ -238,6 +238,35 @@ async fn processes_that_do_not_run_or_are_of_two_versions() {
 }
 
 #[tokio::test]
+async fn another_operator_on_the_same_objects() {
+    let server = installation();
+    let rival = |name: &str, watches: &str| {
+        let container = json!({ "name": "keda-operator", "image": "ghcr.io/kedacore/keda:2.20.2", "command": ["/keda"],
+            "args": ["--leader-elect"], "env": [{ "name": "WATCH_NAMESPACE", "value": watches }] });
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name, "namespace": "scaling" },
+            "spec": { "replicas": 1, "selector": { "matchLabels": { "app": name } }, "template": {
+                "metadata": { "labels": { "app": name } }, "spec": { "containers": [container] } } },
+        })
+    };
+    server.seed(&rival("keda-operator", "")).unwrap();
+    assert_eq!(
+        faults(&server).await,
+        "✗ operator Deployment scaling/keda-operator (ghcr.io/kedacore/keda:2.20.2) is an operator, too: both scale the same objects\n\
+         fix: keep one: kubectl scale -n scaling deployment keda-operator --replicas=0, or give them different namespaces to watch"
+    );
+    // One that watches other namespaces is in nobody's way.
+    let env = |watches: &str| {
+        json!([{ "name": "main", "image": "keda:1", "command": ["/keda"],
+        "args": ["--leader-elect", "--enable-cert-rotation=true"], "env": [{ "name": "WATCH_NAMESPACE", "value": watches }] }])
+    };
+    let narrow = json!({ "spec": { "template": { "spec": { "containers": env("shop") } } } });
+    server.merge::<Deployment>("keda", "keda-operator", &narrow).unwrap();
+    server.seed(&rival("keda-operator", "mail,chat")).unwrap();
+    assert_eq!(faults(&server).await, "");
+}
+
+#[tokio::test]
 async fn a_lease_that_nobody_renews() {
     let told = after::<Lease>(
         "keda",
