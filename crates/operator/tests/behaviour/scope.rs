@@ -13,18 +13,22 @@ use crate::{
 
 #[tokio::test(start_paused = true)]
 async fn other_namespaces_are_left_alone() {
-    let scope = Scope { namespaces: vec!["default".to_owned()], ..Scope::default() };
+    let namespaces = vec!["default".to_owned(), "second".to_owned()];
+    let scope = Scope { namespaces, ..Scope::default() };
     let mut world = World::new(Setup { scope, ..Setup::default() });
     world.start_operator().await;
     world.source.set("load", 5.0);
-    for namespace in ["default", "other"] {
+    for namespace in ["default", "second", "other"] {
         for mut object in [deployment("web", 0), scaled_object("web", &[prometheus("load")])] {
             object["metadata"]["namespace"] = json!(namespace);
             world.server.seed(&object).unwrap();
         }
     }
     world.until(Duration::from_secs(120)).await;
-    assert_eq!(replicas(&world.server, "web"), 1);
+    for namespace in ["default", "second"] {
+        let web: k8s_openapi::api::apps::v1::Deployment = world.server.read(namespace, "web").unwrap();
+        assert_eq!(web.spec.unwrap().replicas, Some(1), "{namespace}");
+    }
     let other: keda_api::ScaledObject = world.server.read("other", "web").unwrap();
     assert_eq!((other.status.is_none(), other.metadata.finalizers), (true, None));
     // With a list of namespaces nothing namespaced is asked for across the cluster.
