@@ -35,6 +35,22 @@ const SESSION: &str = "KEDA";
 /// What stands for the namespace in `--aws-external-id`.
 pub const NAMESPACE: &str = "{namespace}";
 
+/// Checks `--aws-external-id`.
+///
+/// # Errors
+/// It does not tell namespaces apart, or holds what STS does not take, in words.
+pub fn external_id(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
+    if !text.contains(NAMESPACE) {
+        return Err(format!("it must hold {NAMESPACE}, or all namespaces would have the same external id"));
+    }
+    let rest = text.replace(NAMESPACE, "");
+    match rest.bytes().all(allowed) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("besides {NAMESPACE}, letters, digits and _+=,.@:/- are allowed")),
+    }
+}
+
 /// What the process knows about its own AWS identity. Every part may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]

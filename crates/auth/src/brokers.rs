@@ -8,13 +8,14 @@ use keda_scaler::http::Transport;
 use keda_scaler::identity::google::Credential;
 use keda_scaler::identity::{NoTokens, Token, TokenRequest, Tokens};
 use keda_scaler::kube::Reader;
-use keda_scaler::{Clock, Error};
+use keda_scaler::{Clock, Error, aws::Provider};
 
-use crate::{azure, gcp, oauth2};
+use crate::{aws, azure, gcp, oauth2};
 
 /// The token brokers of the process. Cheap to clone; clones share everything.
 #[derive(Debug, Clone)]
 pub struct Brokers {
+    aws: aws::Broker,
     azure: azure::Broker,
     google: gcp::Broker,
     oauth2: oauth2::Broker,
@@ -23,6 +24,8 @@ pub struct Brokers {
 /// What the process knows about its own identities.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    /// At Amazon.
+    pub aws: aws::Settings,
     /// At Microsoft.
     pub azure: azure::Settings,
     /// At Google.
@@ -45,9 +48,10 @@ impl Brokers {
         reader: Arc<dyn Reader>,
         clock: Clock,
     ) -> Self {
-        let Settings { azure, google } = settings;
+        let Settings { aws, azure, google } = settings;
         Self {
             oauth2: oauth2::Broker::new(transport.clone(), azure.timeout.or(google.timeout)),
+            aws: aws::Broker::new(aws, transport.clone(), clock),
             google: gcp::Broker::new(google, transport.clone(), clock),
             azure: azure::Broker::new(azure, transport, reader, clock),
         }
@@ -58,7 +62,7 @@ impl Brokers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// `azure`, `gcp` or `oauth2`.
+    /// `aws`, `azure`, `gcp` or `oauth2`.
     pub provider: &'static str,
     /// Tokens that triggers asked the broker for.
     pub given: u64,
@@ -68,9 +72,10 @@ pub struct Counts {
 
 impl Brokers {
     /// What was given and asked since the start.
-    pub fn counts(&self) -> [Counts; 3] {
-        let azure = self.azure.counters();
+    pub fn counts(&self) -> [Counts; 4] {
+        let (aws, azure) = (self.aws.counters(), self.azure.counters());
         [
+            Counts { provider: "aws", given: aws.given, asked: aws.asked },
             Counts { provider: "azure", given: azure.given, asked: azure.asked },
             Counts { provider: "gcp", given: self.google.given(), asked: self.google.asked() },
             Counts { provider: "oauth2", given: self.oauth2.given(), asked: self.oauth2.asked() },
@@ -100,5 +105,9 @@ impl Tokens for Brokers {
 
     async fn google_project(&self, credential: &Credential) -> Result<String, Error> {
         self.google.project(credential).await
+    }
+
+    fn aws(&self) -> Option<&dyn Provider> {
+        Some(&self.aws)
     }
 }

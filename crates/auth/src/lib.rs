@@ -7,8 +7,8 @@
 //!
 //! [`Stores`] asks the secret stores that a TriggerAuthentication names.
 //!
-//! [`Brokers`] turns the identities that TriggerAuthentications ask for into tokens: [`azure`], [`gcp`], and [`oauth2`] for
-//! client credentials anywhere.
+//! [`Brokers`] turns the identities that TriggerAuthentications ask for into tokens and credentials: [`aws`], [`azure`],
+//! [`gcp`], and [`oauth2`] for client credentials anywhere.
 //!
 //! Upstream logs most failures and goes on with an empty parameter, which makes an unauthenticated trigger out of a
 //! typing error. Here each of them is an [`Error`] that names the parameter, the object and the key. No error ever

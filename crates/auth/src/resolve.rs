@@ -235,10 +235,7 @@ pub fn unsupported(spec: &TriggerAuthenticationSpec) -> Option<String> {
     if !matches!(provider, "" | "none" | "azure-workload" | "azure" | "aws" | "aws-eks" | "gcp") {
         return Some(format!("podIdentity provider {provider}"));
     }
-    let sources = [
-        ("azureKeyVault", spec.azure_key_vault.is_some()),
-        ("awsSecretManager", spec.aws_secret_manager.is_some()),
-    ];
+    let sources = [("azureKeyVault", spec.azure_key_vault.is_some())];
     sources.into_iter().find(|(_, used)| *used).map(|(name, _)| name.to_owned())
 }
 

@@ -190,13 +190,10 @@ async fn a_missing_variable_is_named_with_its_container() {
 #[tokio::test]
 async fn other_sources_are_refused_by_name() {
     let credentials = json!({ "parameter": "p", "name": "n" });
-    for (spec, source) in [
-        (
-            json!({ "azureKeyVault": { "vaultUri": "https://vault", "secrets": [credentials.clone()] } }),
-            "azureKeyVault",
-        ),
-        (json!({ "awsSecretManager": { "secrets": [credentials.clone()] } }), "awsSecretManager"),
-    ] {
+    for (spec, source) in [(
+        json!({ "azureKeyVault": { "vaultUri": "https://vault", "secrets": [credentials.clone()] } }),
+        "azureKeyVault",
+    )] {
         assert_eq!(
             refusal(Memory::default(), spec).await,
             format!("{source} in TriggerAuthentication ns/auth is not supported yet")

@@ -8,8 +8,10 @@
 //! ```text
 //! vault.rs       HashiCorp Vault and OpenBao
 //! gcp.rs         Google Secret Manager
+//! aws.rs         AWS Secrets Manager
 //! ```
 
+mod aws;
 mod gcp;
 mod vault;
 
@@ -71,6 +73,7 @@ type Slot = Mutex<Option<(Instant, Result<Values, keda_scaler::Error>)>>;
 enum Query {
     Vault(vault::Query),
     Google(gcp::Query),
+    Aws(aws::Query),
 }
 
 /// What `prepare` may look at.
@@ -136,6 +139,12 @@ impl Stores {
             let query = Query::Google(gcp::prepare(given, ask).await?);
             params.extend(inner.answer(query).await.map_err(|cause| refused(gcp::FIELD, ask, cause))?);
         }
+        if let Some(given) = &spec.aws_secret_manager {
+            let field = "awsSecretManager";
+            let inner = self.reached(field, ask)?;
+            let query = Query::Aws(aws::prepare(given, ask).await?);
+            params.extend(inner.answer(query).await.map_err(|cause| refused(field, ask, cause))?);
+        }
         Ok(())
     }
 
@@ -160,6 +169,7 @@ impl Inner {
         let result = match &query {
             Query::Vault(query) => vault::fetch(query, &self.access).await,
             Query::Google(query) => gcp::fetch(query, &self.access).await,
+            Query::Aws(query) => aws::fetch(query, &self.access).await,
         };
         *answer = Some((Instant::now(), result.clone()));
         result

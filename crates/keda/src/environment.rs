@@ -5,7 +5,7 @@
 use std::{env, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use keda_auth::{azure, gcp};
+use keda_auth::{aws, azure, gcp};
 use keda_scaler::{Secret, http, identity::ServiceAccount};
 
 /// The text of a variable; an empty one counts as set.
@@ -96,8 +96,9 @@ pub(crate) fn azure_identity() -> azure::Settings {
 /// What is known about the process's own identities. One call to an issuer of tokens may take as long as one of a trigger.
 pub(crate) fn identities(timeout: Duration) -> keda_auth::Settings {
     let (mut azure, mut google) = (azure_identity(), gcp::Settings::read(text, own_account()));
-    (azure.timeout, google.timeout) = (Some(timeout), Some(timeout));
-    keda_auth::Settings { azure, google }
+    let mut aws = aws::Settings::read(text);
+    (aws.timeout, azure.timeout, google.timeout) = (Some(timeout), Some(timeout), Some(timeout));
+    keda_auth::Settings { aws, azure, google }
 }
 
 /// The ServiceAccount that the mounted token speaks for.

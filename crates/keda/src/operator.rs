@@ -86,6 +86,9 @@ pub(crate) struct Flags {
     /// Largest answer that is read, in MiB.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     http_max_answer_mib: u16,
+    /// The external id of AWS roles that a namespace names, with {namespace} in it, e.g. prod/{namespace}: a role can then tell for which namespace it is assumed. Without it, externalID of the TriggerAuthentication is sent as it stands there.
+    #[arg(long, value_parser = keda_auth::aws::external_id)]
+    aws_external_id: Option<String>,
     /// Folders of additional CA certificates for triggers and login hosts; may be repeated.
     #[arg(long, default_value = "/custom/ca")]
     ca_dir: Vec<PathBuf>,
@@ -164,7 +167,8 @@ async fn serve(flags: Flags) -> Result<()> {
     let pushing = flags.push(&series, &shutdown);
     let settings = flags.http_settings()?;
     let timeout = settings.timeout;
-    let identities = environment::identities(timeout);
+    let mut identities = environment::identities(timeout);
+    identities.aws.external_id = flags.aws_external_id.clone();
     let grpc = grpc::Channels::new(settings.clone());
     let client_of_triggers = http::Client::new(settings);
     // Metadata services are where the process's own identity comes from: what no user chooses is not kept back.

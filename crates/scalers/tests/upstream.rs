@@ -37,6 +37,7 @@ const DIFFERENCES: &[(&str, &str, &str, &str)] = &[
     ("prometheus", "azureManagedPrometheusResourceURL", "ours only", "read by hand upstream"),
     ("prometheus", "awsRoleArn", "ours only", "read by hand upstream, outside of the declaration"),
     ("prometheus", "awsAccessKeyID", "ours only", "read by hand upstream"),
+    ("prometheus", "awsSessionToken", "ours only", "read by hand upstream"),
     ("prometheus", "awsSecretAccessKey", "ours only", "read by hand upstream"),
     ("prometheus", "GoogleApplicationCredentials", "ours only", "read by hand upstream"),
     ("prometheus", "credentials", "ours only", "read by hand upstream"),

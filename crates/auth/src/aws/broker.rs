@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use keda_scaler::aws::{Credentials, Defaults, Identity, Provider, Role, Who};
 use keda_scaler::http::Transport;
+use keda_scaler::identity::{NoTokens, Token, TokenRequest, Tokens};
 use keda_scaler::{Clock, Code, Error, Kind};
 use tokio::time::Instant;
 
@@ -131,6 +132,22 @@ impl Provider for Broker {
 
     fn defaults(&self) -> &Defaults {
         &self.world.settings.defaults
+    }
+}
+
+/// A process that has no other identities.
+#[async_trait]
+impl Tokens for Broker {
+    async fn token(&self, request: &TokenRequest) -> Result<Token, Error> {
+        NoTokens.token(request).await
+    }
+
+    async fn renew(&self, request: &TokenRequest, refused: &Token) -> Result<Option<Token>, Error> {
+        NoTokens.renew(request, refused).await
+    }
+
+    fn aws(&self) -> Option<&dyn Provider> {
+        Some(self)
     }
 }
 

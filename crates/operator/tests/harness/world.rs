@@ -157,6 +157,7 @@ impl World {
         // As in a pod that Azure's webhook left alone.
         let own = ServiceAccount { namespace: "keda".to_owned(), name: "keda-operator".to_owned() };
         let identities = Settings {
+            aws: keda_auth::aws::Settings::read(|_| None),
             azure: azure::Settings::read(|_| None, Some(own.clone())),
             google: gcp::Settings::read(|_| None, Some(own)),
         };

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 pub use self::endpoint::Endpoints;
 pub use self::parameters::Aws;
 pub use self::refusal::{Asked, Refusal, refusal, tag};
-pub(crate) use self::service::unavailable;
+pub use self::service::unavailable;
 pub use self::service::{Access, Answered, Defaults, Provider, Service};
 #[cfg(feature = "contract")]
 pub use self::sigv4::verify;

@@ -93,7 +93,7 @@ impl Access for Link {
 }
 
 /// What is said where no identity of AWS can be had, in `keda lint` for instance.
-pub(crate) fn unavailable() -> Error {
+pub fn unavailable() -> Error {
     Error::new(Kind::Auth, "no identity of AWS is available here")
 }
 
@@ -127,7 +127,7 @@ impl Service {
     /// # Errors
     /// There are no credentials, no region, or no answer.
     pub async fn send(&self, access: &dyn Access, request: Request) -> Result<Answered, Error> {
-        let region = self.region(&access.defaults(), Some(&request.url))?;
+        let region = self.region_for(&access.defaults(), Some(&request.url))?;
         let identity = self.identity_in(&region);
         let credentials = access.credentials(&identity).await?;
         let response = self.send_with(access, request.clone(), &credentials, &region).await?;
@@ -154,7 +154,7 @@ impl Service {
         body: &Value,
     ) -> Result<Answered, Error> {
         let defaults = access.defaults();
-        let region = self.region(&defaults, endpoint)?;
+        let region = self.region_for(&defaults, endpoint)?;
         let url = match endpoint.map(str::trim).filter(|endpoint| !endpoint.is_empty()) {
             Some(endpoint) => endpoint.to_owned(),
             None => format!("{}/", defaults.endpoints.url(self.signing_name, &region)),
@@ -180,7 +180,11 @@ impl Service {
         access.send(request).await
     }
 
-    fn region(&self, defaults: &Defaults, url: Option<&str>) -> Result<String, Error> {
+    /// The region that a request to this URL is signed for: the service's own, else the one in the name of a host of Amazon's, else the process's.
+    ///
+    /// # Errors
+    /// There is none, or it is no region.
+    pub fn region_for(&self, defaults: &Defaults, url: Option<&str>) -> Result<String, Error> {
         let host = url.and_then(|url| url.split_once("://")).map_or("", |(_, rest)| rest);
         let host = host.split(['/', ':', '?']).next().unwrap_or_default();
         let region = self.region.as_deref().or(region_of(host)).or(defaults.region.as_deref());

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use keda_scaler::aws::{Aws, Service};
 use keda_scaler::config::Retired;
 use keda_scaler::identity::google::Credential;
 use keda_scaler::identity::{Provider, TokenRequest};
-use keda_scaler::{Context, Error, Secret, TriggerConfig};
+use keda_scaler::{Context, Error, TriggerConfig};
 
+use super::amazon;
 use super::azure::Azure;
 use super::google::Google;
 use crate::auth_modes::AuthModes;
@@ -74,30 +76,9 @@ pub struct Config {
     #[param(group, optional)]
     pub google: Google,
 
-    /// The managed variant of Amazon.
+    /// Amazon Managed Service for Prometheus.
     #[param(group, optional)]
-    pub cloud: Cloud,
-}
-
-/// Parameters of the managed variant of Amazon (core.md 10.5), which cannot be asked yet. They are declared so that a
-/// manifest that needs one is refused by name and not queried without its credentials.
-#[derive(Debug, TriggerConfig)]
-pub struct Cloud {
-    /// Region of an Amazon managed Prometheus.
-    #[param(from(metadata, auth))]
-    pub aws_region: Option<String>,
-    /// Whose AWS identity signs requests: `pod` or `operator`.
-    #[param(from(metadata))]
-    pub identity_owner: Option<String>,
-    /// AWS role to assume.
-    #[param(from(auth))]
-    pub aws_role_arn: Option<String>,
-    /// AWS access key.
-    #[param(name = "awsAccessKeyID", alias = "awsAccessKeyId", from(auth, metadata, env))]
-    pub aws_access_key_id: Option<Secret>,
-    /// Secret of the AWS access key.
-    #[param(from(auth, env))]
-    pub aws_secret_access_key: Option<Secret>,
+    pub aws: Aws,
 }
 
 impl Config {
@@ -112,23 +93,18 @@ impl Config {
         if self.auth.any() {
             return None;
         }
-        let cloud = &self.cloud;
-        let keys = cloud.aws_access_key_id.is_some() && cloud.aws_secret_access_key.is_some();
-        let operator = cloud.identity_owner.as_deref().is_some_and(|owner| owner != "pod");
-        let provider = &context.pod_identity.provider;
-        if operator || keys || cloud.aws_role_arn.is_some() {
-            let text = "Amazon managed Prometheus (identityOwner, awsRoleArn, awsAccessKeyID)";
-            return Some(Managed::Unsupported(text.to_owned()));
+        if let Some(service) = amazon::service(&self.aws, context) {
+            return Some(Managed::Amazon(service));
         }
         if let Some(credential) = self.google.credential(context) {
             return Some(Managed::Google(credential));
         }
-        match provider {
+        match &context.pod_identity.provider {
             Provider::AzureWorkload => Some(Managed::Azure),
-            _ => {
-                let provider = context.pod_identity.provider()?;
+            Provider::Other(provider) => {
                 Some(Managed::Unsupported(format!("pod identity provider {provider}")))
             }
+            _ => None,
         }
     }
 
@@ -145,6 +121,7 @@ impl Config {
             Some(Managed::Unsupported(what)) => {
                 Err(Error::unsupported(format!("{what} is not supported yet by the prometheus trigger")))
             }
+            Some(Managed::Amazon(_)) => Ok(None),
             None => Ok(self.auth.oauth(self.unsafe_ssl)?.map(TokenRequest::from)),
         }
     }
@@ -156,6 +133,8 @@ pub(super) enum Managed {
     Azure,
     /// Google's, with a token for these credentials.
     Google(Credential),
+    /// Amazon's, with requests that are signed.
+    Amazon(Service),
     /// One that cannot be asked, in words.
     Unsupported(String),
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("docs.md")]
 
+mod amazon;
 mod answer;
 mod azure;
 mod config;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use keda_scaler::aws::Service;
 use keda_scaler::http::{self, HeaderMap, HeaderName, HeaderValue, query_escape};
 use keda_scaler::identity::TokenRequest;
 use keda_scaler::{Context, Error, Link, Measurement, Metric, Notice, Secret};
@@ -49,6 +51,9 @@ impl keda_scaler::Trigger for Trigger {
             let text = "ca has no effect in scaler prometheus without authModes: only the system's roots are trusted";
             notices.push(Notice::no_effect(text));
         }
+        if !config.auth.any() {
+            notices.extend(config.aws.notices(context));
+        }
         let managed = config.managed(context);
         if let Some(Managed::Azure) = managed {
             notices.extend(config.azure.notices(&config.server_address));
@@ -58,6 +63,8 @@ impl keda_scaler::Trigger for Trigger {
             }
         } else if let Some(Managed::Google(_)) = managed {
             notices.extend(google::notices(&config.server_address, config.unsafe_ssl));
+        } else if let Some(Managed::Amazon(_)) = managed {
+            notices.extend(amazon::notices(&config.server_address, config.unsafe_ssl));
         } else if config.unsafe_ssl && !config.auth.tls(true).unsafe_ssl {
             let text = "unsafeSsl has no effect in scaler prometheus with ca or the mode tls: the server is verified";
             notices.push(Notice::no_effect(text));
@@ -67,9 +74,10 @@ impl keda_scaler::Trigger for Trigger {
 
     fn deadline(config: &Config, context: &Context) -> Duration {
         let query = config.timeout(context);
-        // A token may have to be had first, and both once more after a 401.
+        // A token, or credentials, may have to be had first, and both once more where they are refused.
         let with_token = matches!(config.token_request(context), Ok(Some(_)));
-        if with_token { (query + context.http_timeout) * 2 } else { query }
+        let signed = matches!(config.managed(context), Some(Managed::Amazon(_)));
+        if with_token || signed { (query + context.http_timeout) * 2 } else { query }
     }
 
     async fn connect(config: Arc<Config>, link: Link) -> Result<Source, Error> {
@@ -83,8 +91,12 @@ impl keda_scaler::Trigger for Trigger {
         }
         let credential = config.auth.authorize(&mut headers)?;
         let identity = config.token_request(&link.context)?;
-        let azure = matches!(identity, Some(TokenRequest::Azure(_)));
-        let tls = config.auth.tls(config.unsafe_ssl && !azure);
+        let signed = match config.managed(&link.context) {
+            Some(Managed::Amazon(service)) => Some(amazon::connect(service, &config.server_address, &link)),
+            _ => None,
+        };
+        let verified = matches!(identity, Some(TokenRequest::Azure(_))) || signed.is_some();
+        let tls = config.auth.tls(config.unsafe_ssl && !verified);
         tls.check()?;
         let request = http::Request::get("").headers(headers).tls(tls).timeout(config.timeout(&link.context));
         let before_time =
@@ -96,7 +108,7 @@ impl keda_scaler::Trigger for Trigger {
         for (name, value) in &config.query_parameters {
             after_time.push_str(&format!("&{}={}", query_escape(name), query_escape(value)));
         }
-        Ok(Source { config, link, request, before_time, after_time, credential, identity })
+        Ok(Source { config, link, request, before_time, after_time, credential, identity, signed })
     }
 }
 
@@ -111,6 +123,8 @@ pub struct Source {
     credential: Option<Secret>,
     /// The token that the server is asked with: of a cloud's identity, or for client credentials.
     identity: Option<TokenRequest>,
+    /// As whom queries are signed: Amazon's.
+    signed: Option<Service>,
 }
 
 impl Source {
@@ -122,6 +136,11 @@ impl Source {
 
     /// Asks, as the identity where there is one. Also gives the credential that was sent, to keep it out of errors.
     async fn ask(&self, request: http::Request) -> Result<(http::Response, Option<Secret>), Error> {
+        if let Some(service) = &self.signed {
+            let server_address = &self.config.server_address;
+            let (response, credential) = amazon::ask(service, server_address, &self.link, request).await?;
+            return Ok((response, Some(credential)));
+        }
         let Some(identity) = &self.identity else {
             return Ok((self.link.http.send(request).await?, self.credential.clone()));
         };

@@ -66,3 +66,12 @@ async fn stss_region_is_the_triggers() {
     let error = nowhere.failure(&shop(None, true)).await;
     assert_eq!((error.kind, error.code), (Kind::Config, Some(Code::AwsRegion)));
 }
+
+#[test]
+fn a_template_tells_namespaces_apart() {
+    assert_eq!(external_id("prod/{namespace}").as_deref(), Ok("prod/{namespace}"));
+    for (text, why) in [("prod", "must hold {namespace}"), ("{namespace} x", "letters, digits and _+=,.@:/-")]
+    {
+        assert!(external_id(text).unwrap_err().contains(why), "{text}");
+    }
+}
