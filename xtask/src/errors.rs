@@ -68,11 +68,12 @@ mod tests {
 
     #[test]
     fn pages_link_only_to_pages() {
-        let names: BTreeSet<String> = Code::ALL.iter().map(|code| format!("{code}.md")).collect();
+        let folder = committed::root().unwrap().join(FOLDER);
         for code in Code::ALL {
             for link in page(*code).split("](").skip(1) {
                 let target = link.split(')').next().unwrap();
-                assert!(names.contains(target), "{code}: {target}");
+                let page = target.split('#').next().unwrap();
+                assert!(folder.join(page).is_file(), "{code}: {target}");
             }
         }
     }
