@@ -1,8 +1,10 @@
-//! Every condition a ScaledObject can show, with upstream's reasons and texts.
+//! Every condition a ScaledObject can show, with upstream's reasons and texts; those of a ScaledJob are in [`scaled_job`].
 //!
 //! People alert on these and search for them, so they are in one place and to the letter
 //! (`apis/keda/v1alpha1/condition_types.go`, `pkg/scaling/executor/scale_scaledobjects.go`,
 //! `controllers/keda/scaledobject_controller.go`).
+
+pub mod scaled_job;
 
 use keda_api::{Condition, ConditionStatus};
 

@@ -1,4 +1,4 @@
-//! Every decision of keda-rs, pure: activity, cooldown, replicas, fallback, formulas, HPA, names, cron.
+//! Every decision of keda-rs, pure: activity, cooldown, replicas, Jobs, fallback, formulas, HPA, names, cron.
 //!
 //! Nothing here reads a clock, a file or a socket: what a function needs to know comes in as an argument, and what it
 //! wants done goes out as a value. The operator, the simulator and the tests therefore decide the same way, and a
@@ -21,5 +21,6 @@ pub mod metric;
 pub mod names;
 pub mod pause;
 pub mod refusal;
+pub mod scaled_job;
 pub mod status;
 pub mod triggers;

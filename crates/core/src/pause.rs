@@ -55,6 +55,11 @@ impl Annotations {
     }
 }
 
+/// Whether a ScaledJob is paused: by `autoscaling.keda.sh/paused`, the only one of these annotations that it knows.
+pub fn is_paused(annotations: Option<&BTreeMap<String, String>>) -> bool {
+    annotations.and_then(|all| all.get(keys::PAUSED)).is_some_and(|word| truth(word))
+}
+
 /// The value of `paused-replicas` is no replica count. The text is the one Go's number parser gives, which upstream
 /// passes on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

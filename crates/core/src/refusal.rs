@@ -1,4 +1,4 @@
-//! Why a ScaledObject is refused, in one wording: the Ready condition, the event and `keda lint` say the same.
+//! Why a ScaledObject or ScaledJob is refused, in one wording: the Ready condition, the event and `keda lint` say the same.
 //!
 //! The first part of a message says which check refused the object (`controllers/keda/scaledobject_controller.go`), the
 //! second what is wrong.
@@ -17,6 +17,14 @@ pub const HPA: &str = "failed to ensure HPA is correctly created for ScaledObjec
 pub const PAUSE: &str = "failed to scale target to paused replica count";
 /// A rule of admission that upstream checks nowhere else: here it holds where no webhook asked, too.
 pub const ADMISSION: &str = "ScaledObject would be refused at admission";
+/// The triggers of a ScaledJob are wrong, whatever their types.
+pub const JOB_TRIGGERS: &str = "ScaledJob doesn't have correct triggers specification";
+/// The Job that a ScaledJob describes cannot be made.
+pub const JOB: &str = "ScaledJob doesn't have correct jobTargetRef specification";
+/// A trigger of a ScaledJob cannot be built.
+pub const JOB_BUILD: &str = "Failed to ensure ScaledJob is correctly created";
+/// Jobs of older generations could not be deleted.
+pub const JOB_ROLLOUT: &str = "Failed to delete Jobs owned by the previous version of the ScaledJob";
 /// What is said before the reason why `…FromEnv` cannot be resolved.
 pub const ENVIRONMENT: &str = "error resolving secrets for ScaleTarget: ";
 
@@ -42,7 +50,6 @@ pub fn trigger(index: usize, trigger_type: &str, fault: impl std::fmt::Display) 
 /// What is said of a kind that no controller of this version looks at.
 pub fn unsupported_kind(kind: &str) -> Option<String> {
     let what = match kind {
-        "ScaledJob" => "no job is started",
         "CloudEventSource" | "ClusterCloudEventSource" => "no event is sent",
         _ => return None,
     };

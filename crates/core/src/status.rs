@@ -3,11 +3,11 @@
 //! The operator keeps the status it last knew and the status it wants, and sends what lies between as a JSON merge patch
 //! (RFC 7386): nothing at all when nothing changed, and never a member that somebody else writes.
 
-use keda_api::ScaledObjectStatus;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// A status as JSON text: the form in which a known one is kept and compared. Equal statuses have equal texts.
-pub fn text(status: &ScaledObjectStatus) -> Box<[u8]> {
+pub fn text(status: &impl Serialize) -> Box<[u8]> {
     #[expect(clippy::expect_used, reason = "a status has string keys and no fallible serialisers")]
     serde_json::to_vec(status).expect("a status is JSON").into()
 }

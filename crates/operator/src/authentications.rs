@@ -1,6 +1,6 @@
 //! TriggerAuthentications as objects of their own: who refers to them (their status), their events, their end.
 //!
-//! What they resolve to is `keda-auth`'s matter. Here one worker keeps `status.scaledobjects` in line with the objects
+//! What they resolve to is `keda-auth`'s matter. Here one worker keeps `status.scaledobjects` and `status.scaledjobs` in line with the objects
 //! that refer to each of them (core.md §1.5). Watches only mark what may have changed; the worker waits a moment, so that
 //! a thousand objects that appear together cost a write and not a thousand, and writes differences only.
 //!
@@ -15,8 +15,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use keda_api::{
-    AuthenticationRef, ClusterTriggerAuthentication, ScaledObject, TriggerAuthentication,
-    TriggerAuthenticationStatus, keys,
+    AuthenticationRef, ClusterTriggerAuthentication, TriggerAuthentication, TriggerAuthenticationStatus, keys,
 };
 use kube::{
     Api, Resource, ResourceExt,
@@ -31,6 +30,7 @@ use crate::{
     controller::Controller,
     events::Notice,
     index::ObjectKey,
+    kind::Scaled,
 };
 
 /// How long the worker lets changes gather before it looks.
@@ -98,10 +98,10 @@ pub(crate) fn target(reference: &AuthenticationRef, namespace: &str) -> Option<A
     }
 }
 
-/// The authentications that a ScaledObject refers to.
-pub(crate) fn referred(object: &ScaledObject) -> BTreeSet<AuthenticationKey> {
+/// The authentications that an object refers to.
+pub(crate) fn referred<K: Scaled>(object: &K) -> BTreeSet<AuthenticationKey> {
     let namespace = object.namespace().unwrap_or_default();
-    let references = object.spec.triggers.iter().filter_map(|trigger| trigger.authentication_ref.as_ref());
+    let references = object.triggers().iter().filter_map(|trigger| trigger.authentication_ref.as_ref());
     references.filter_map(|reference| target(reference, &namespace)).collect()
 }
 
@@ -112,11 +112,37 @@ pub(crate) type Watched = Object<NotUsed, TriggerAuthenticationStatus>;
 struct Known {
     reference: ObjectReference,
     generation: Option<i64>,
-    scaled_objects: Option<String>,
-    /// The names that this operator put into the status, to know them again where it shares the status with others.
-    ours: BTreeSet<String>,
+    scaled_objects: Listed,
+    scaled_jobs: Listed,
     /// Deleted, and kept by upstream's finalizer: the list of finalizers without it, and the version it was read at.
     held: Option<(Vec<String>, Option<String>)>,
+}
+
+/// The names of one kind's objects in the status.
+#[derive(Clone, Default)]
+struct Listed {
+    stored: Option<String>,
+    /// Those that this operator put there, to know them again where it shares the status with others.
+    ours: BTreeSet<String>,
+}
+
+impl Listed {
+    fn of(stored: Option<&String>) -> Self {
+        Listed { stored: stored.cloned(), ours: BTreeSet::new() }
+    }
+
+    /// The text that should be there, if another one is.
+    fn difference(&self, users: &BTreeSet<String>, whole: bool) -> Option<String> {
+        let stored = self.stored.as_deref();
+        let wanted = listing(stored, &self.ours, users, whole);
+        (wanted != stored.unwrap_or_default()).then_some(wanted)
+    }
+
+    /// Takes note of what was written, if anything was.
+    fn written(&mut self, text: Option<String>, users: BTreeSet<String>) {
+        self.stored = text.or(self.stored.take());
+        self.ours = users;
+    }
 }
 
 /// The authentications of the cluster and what is to be done about them.
@@ -157,8 +183,10 @@ impl Authentications {
         let known = Known {
             reference: object.object_ref(&kind.resource()),
             generation,
-            scaled_objects: object.status.as_ref().and_then(|status| status.scaledobjects.clone()),
-            ours: BTreeSet::new(),
+            scaled_objects: Listed::of(
+                object.status.as_ref().and_then(|status| status.scaledobjects.as_ref()),
+            ),
+            scaled_jobs: Listed::of(object.status.as_ref().and_then(|status| status.scaledjobs.as_ref())),
             held,
         };
         let look = known.held.is_some();
@@ -176,9 +204,11 @@ impl Authentications {
             self.mark([key]);
             return true;
         };
-        let ours = std::mem::take(&mut before.ours);
         let changed = before.generation != generation;
-        *before = Known { ours, ..known };
+        let ours =
+            [&mut before.scaled_objects, &mut before.scaled_jobs].map(|it| std::mem::take(&mut it.ours));
+        *before = known;
+        [before.scaled_objects.ours, before.scaled_jobs.ours] = ours;
         let reference = before.reference.clone();
         drop(map);
         if changed && !deleting {
@@ -208,10 +238,12 @@ impl Authentications {
             self.wake.notified().await;
             tokio::time::sleep(GATHER).await;
             let dirty = std::mem::take(&mut *lock(&self.dirty));
-            let mut users = controller.index().users(&dirty);
+            let index = controller.index();
+            let (mut objects, mut jobs) =
+                (index.scaled_objects.users(&dirty), index.scaled_jobs.users(&dirty));
             let mut failed = BTreeSet::new();
             for key in dirty {
-                let users = users.remove(&key).unwrap_or_default();
+                let users = [&mut objects, &mut jobs].map(|users| users.remove(&key).unwrap_or_default());
                 if let Err(error) = self.write(controller, &key, users).await {
                     tracing::warn!(
                         logger = "controllers.TriggerAuthentication",
@@ -234,33 +266,36 @@ impl Authentications {
         &self,
         controller: &Controller,
         key: &AuthenticationKey,
-        users: BTreeSet<String>,
+        [objects, jobs]: [BTreeSet<String>; 2],
     ) -> Result<(), kube::Error> {
-        let (held, stored, ours, uid) = {
+        let whole = !controller.scope().is_partial(key.0);
+        let (held, changes, uid) = {
             let map = lock(&self.known);
             let Some(known) = map.get(key) else { return Ok(()) };
-            (
-                known.held.clone(),
-                known.scaled_objects.clone(),
-                known.ours.clone(),
-                known.reference.uid.clone(),
-            )
+            let changes = (
+                known.scaled_objects.difference(&objects, whole),
+                known.scaled_jobs.difference(&jobs, whole),
+            );
+            (known.held.clone(), changes, known.reference.uid.clone())
         };
         if let Some((finalizers, version)) = held {
             let patch = json!({ "metadata": { "finalizers": finalizers, "resourceVersion": version } });
             return self.patch(controller, key, patch, false).await.map(|_| ());
         }
-        let wanted = listing(stored.as_deref(), &ours, &users, !controller.scope().is_partial(key.0));
-        if wanted != stored.as_deref().unwrap_or_default() {
-            let patch = json!({ "metadata": { "uid": uid }, "status": { "scaledobjects": wanted } });
+        let members = [("scaledobjects", &changes.0), ("scaledjobs", &changes.1)];
+        let status: serde_json::Map<_, _> = members
+            .into_iter()
+            .filter_map(|(member, text)| Some((member.to_owned(), json!(text.as_ref()?))))
+            .collect();
+        if !status.is_empty() {
+            let patch = json!({ "metadata": { "uid": uid }, "status": status });
             if self.patch(controller, key, patch, true).await?.is_none() {
                 return Ok(());
             }
         }
         if let Some(known) = lock(&self.known).get_mut(key) {
-            known.scaled_objects =
-                Some(wanted).filter(|text| !text.is_empty()).or(stored.map(|_| String::new()));
-            known.ours = users;
+            known.scaled_objects.written(changes.0, objects);
+            known.scaled_jobs.written(changes.1, jobs);
         }
         Ok(())
     }

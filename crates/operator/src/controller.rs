@@ -13,7 +13,6 @@ use keda_api::ScaledObject;
 use keda_auth::Stores;
 use keda_core::{
     admission::neighbours::{Autoscaler, Claim},
-    conditions,
     decide::Decision,
     hpa,
     invariants::Violation,
@@ -34,6 +33,7 @@ use crate::{
     credentials::{Credentials, Read},
     events::{self, Notice, Recorder, Writer},
     index::{Index, ObjectKey, WorkloadKey},
+    kind::Scaled,
     object::Object,
     options::ControllerOptions,
     raw_metrics::RawMetrics,
@@ -276,7 +276,11 @@ impl Controller {
     }
 
     /// Gives an object other triggers, or none, and keeps the count of registered triggers and the series in line.
-    pub(crate) fn use_triggers(&self, handle: &ObjectHandle, triggers: Option<Arc<TriggerSet>>) {
+    pub(crate) fn use_triggers<K: Scaled>(
+        &self,
+        handle: &ObjectHandle<K>,
+        triggers: Option<Arc<TriggerSet>>,
+    ) {
         let before = handle.triggers();
         for slot in before.iter().flat_map(|set| &set.slots) {
             self.metrics.triggers(slot.parsed.trigger_type(), -1);
@@ -285,7 +289,7 @@ impl Controller {
             self.metrics.triggers(slot.parsed.trigger_type(), 1);
         }
         if before.is_some() {
-            self.metrics.forget_triggers(&handle.key.namespace, &handle.key.name);
+            K::forget_triggers(&self.metrics, &handle.key);
         }
         if let Some(triggers) = &triggers {
             self.show_triggers(handle, triggers);
@@ -313,42 +317,48 @@ impl Controller {
 
     // What the watches report.
 
-    pub(crate) fn object_applied(self: &Arc<Self>, mut object: ScaledObject, shutdown: &CancellationToken) {
+    pub(crate) fn object_applied<K: Scaled>(self: &Arc<Self>, mut object: K, shutdown: &CancellationToken) {
         let key = ObjectKey::of(&object);
         let uid = object.uid().unwrap_or_default();
-        object.metadata.managed_fields = None;
+        object.meta_mut().managed_fields = None;
         let stored = Stored::take(&mut object);
         let object = Arc::new(object);
-        self.nudge(&self.index.claim(&key, claim(&object).as_ref()));
-        let mut referred = authentications::referred(&object);
-        if let Some(handle) = self.index.object(&key) {
+        K::seen(self, &key, Some(&object));
+        let mut referred = authentications::referred(object.as_ref());
+        let handles = K::handles(&self.index);
+        if let Some(handle) = handles.get(&key) {
             let before = Arc::clone(&handle.inbox.borrow().object);
             if handle.uid == uid {
-                if before.metadata.generation != object.metadata.generation {
-                    referred.append(&mut authentications::referred(&before));
+                if before.meta().generation != object.meta().generation {
+                    referred.append(&mut authentications::referred(before.as_ref()));
                     self.authentications.mark(referred);
                 }
                 handle.update(object, stored);
                 return;
             }
-            referred.append(&mut authentications::referred(&before));
+            referred.append(&mut authentications::referred(before.as_ref()));
             handle.end();
         }
         let handle = Arc::new(ObjectHandle::new(key, uid, object, stored));
-        self.index.insert_object(Arc::clone(&handle));
+        handles.insert(Arc::clone(&handle));
         self.authentications.mark(referred);
-        self.metrics.resources("scaled_object", &handle.key.namespace, 1);
+        self.metrics.resources(K::WORDS.resource, &handle.key.namespace, 1);
         let supervised = Arc::clone(self).supervise(handle);
         let shutdown = shutdown.clone();
         self.tasks.spawn(async move { shutdown.run_until_cancelled_owned(supervised).await });
     }
 
-    pub(crate) fn object_removed(&self, key: &ObjectKey) {
-        if let Some(handle) = self.index.remove_object(key) {
-            self.authentications.mark(authentications::referred(&handle.inbox.borrow().object));
+    pub(crate) fn object_removed<K: Scaled>(&self, key: &ObjectKey) {
+        if let Some(handle) = K::handles(&self.index).remove(key) {
+            self.authentications.mark(authentications::referred(handle.inbox.borrow().object.as_ref()));
             handle.end();
         }
-        self.nudge(&self.index.claim(key, None));
+        K::seen(self, key, None);
+    }
+
+    /// What a ScaledObject takes for itself, or that it is gone, concerns its neighbours.
+    pub(crate) fn claimed(&self, key: &ObjectKey, object: Option<&ScaledObject>) {
+        self.nudge(&self.index.claim(key, object.and_then(claim).as_ref()));
     }
 
     /// Has objects look again at what is around them.
@@ -435,17 +445,12 @@ impl Controller {
 
     /// A TriggerAuthentication was created, changed or deleted: whoever refers to it resolves it again.
     fn authentication_changed(&self, key: &AuthenticationKey) {
-        let affected = self
-            .index
-            .objects_where(|handle| authentications::referred(&handle.inbox.borrow().object).contains(key));
-        for handle in affected {
-            handle.nudge();
-        }
+        self.index.nudge_users(key);
     }
 
     /// Runs an object's task; a panic in it marks the object and starts the task again with backoff. The process and
     /// every other object go on (upstream issues 4413, 7863 and others).
-    async fn supervise(self: Arc<Self>, handle: Arc<ObjectHandle>) {
+    async fn supervise<K: Scaled>(self: Arc<Self>, handle: Arc<ObjectHandle<K>>) {
         let mut wait = FIRST_RESTART;
         loop {
             // Boxed, as is the rare report: a thousand tasks wait, and what waits should be small.
@@ -462,23 +467,24 @@ impl Controller {
             wait = (wait * 2).min(LAST_RESTART);
         }
         self.use_triggers(&handle, None);
-        self.credentials.used_by(&handle.key, Read::new());
-        self.metrics.resources("scaled_object", &handle.key.namespace, -1);
+        K::ended(&self, &handle.uid);
+        self.credentials.used_by(&(K::WORDS.kind, handle.key.clone()), Read::new());
+        self.metrics.resources(K::WORDS.resource, &handle.key.namespace, -1);
         // A newer object of the same name has series of its own.
-        if self.index.object(&handle.key).is_none_or(|current| current.uid == handle.uid) {
-            self.metrics.forget_object(&handle.key.namespace, &handle.key.name);
+        if K::handles(&self.index).get(&handle.key).is_none_or(|current| current.uid == handle.uid) {
+            K::forget(&self.metrics, &handle.key);
         }
     }
 
-    async fn report_panic(&self, handle: &ObjectHandle, text: &str) {
+    async fn report_panic<K: Scaled>(&self, handle: &ObjectHandle<K>, text: &str) {
         let message = format!("internal error in keda-rs, this object is retried with backoff: {text}");
         tracing::error!(logger = "scale_handler", object = %handle.key, error = text, "the object's task panicked");
         let input = handle.inbox.borrow().clone();
         let object = input.object;
-        let notice = Notice::warning("ScaledObjectCheckFailed", message.clone());
+        let notice = Notice::warning(K::WORDS.check_failed, message.clone());
         self.recorder.publish(events::reference(object.as_ref()), notice);
-        let mut status = Ledger::new(input.stored);
-        status.set(conditions::check_failed(&message));
+        let mut status = Ledger::<K>::new(input.stored);
+        status.set(K::check_failed(&message));
         if let Err(error) = status.flush(&self.cluster, &handle.key, &handle.uid).await {
             tracing::error!(logger = "scale_handler", object = %handle.key, error = %error, "failed to write the status");
         }

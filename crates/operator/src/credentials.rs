@@ -19,6 +19,7 @@ use crate::{
     cluster::{retry, words},
     controller::Controller,
     index::ObjectKey,
+    kind::Owner,
 };
 
 /// How long it takes to look at each of them once, if they are few.
@@ -51,12 +52,12 @@ pub(crate) struct Credentials {
 
 struct Use {
     version: Version,
-    users: BTreeSet<ObjectKey>,
+    users: BTreeSet<Owner>,
 }
 
 impl Credentials {
     /// `user` was made from these now, and from nothing else.
-    pub(crate) fn used_by(&self, user: &ObjectKey, read: Read) {
+    pub(crate) fn used_by(&self, user: &Owner, read: Read) {
         let mut used = lock(&self.used);
         for (key, credential) in used.iter_mut() {
             if !read.contains_key(key) {
@@ -94,9 +95,7 @@ impl Credentials {
                 match look(controller, &key).await {
                     Ok(version) => {
                         for user in self.seen(&key, version) {
-                            if let Some(handle) = controller.index().object(&user) {
-                                handle.nudge();
-                            }
+                            controller.index().nudge(&user);
                         }
                     }
                     // Not asked for a reason that a trigger would meet too, and report.
@@ -112,7 +111,7 @@ impl Credentials {
     }
 
     /// Takes note of a version; says who was made from an older one.
-    fn seen(&self, key: &CredentialKey, version: Version) -> BTreeSet<ObjectKey> {
+    fn seen(&self, key: &CredentialKey, version: Version) -> BTreeSet<Owner> {
         let mut used = lock(&self.used);
         let Some(credential) = used.get_mut(key) else { return BTreeSet::new() };
         if !is_news(credential.version.as_deref(), version.as_deref()) {
@@ -155,6 +154,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::ObjectKind;
 
     #[test]
     fn only_something_newer_is_news() {
@@ -171,7 +171,8 @@ mod tests {
         let credentials = Credentials::default();
         let key = (CredentialKind::Secret, ObjectKey::new("ns", "token"));
         let read = |version: &str| Read::from([(key.clone(), Some(version.to_owned()))]);
-        let (old, new) = (ObjectKey::new("ns", "old"), ObjectKey::new("ns", "new"));
+        let owner = |name: &str| (ObjectKind::ScaledObject, ObjectKey::new("ns", name));
+        let (old, new) = (owner("old"), owner("new"));
         credentials.used_by(&old, read("7"));
         credentials.used_by(&new, read("8"));
         let all = BTreeSet::from([old.clone(), new.clone()]);

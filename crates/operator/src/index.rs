@@ -9,13 +9,15 @@ use std::{
 };
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use keda_api::{Condition, GroupVersionKindResource};
+use keda_api::{Condition, GroupVersionKindResource, ScaledJob, ScaledObject};
 pub(crate) use keda_cluster::ObjectKey;
 use keda_cluster::Shelf;
 use keda_core::admission::neighbours::{Autoscaler, Claim};
 
 use crate::{
     authentications::{self, AuthenticationKey},
+    jobs::Jobs,
+    kind::{ObjectKind, Owner, Scaled},
     samples::ObjectHandle,
 };
 
@@ -59,7 +61,10 @@ pub(crate) type WorkloadKey = (WorkloadKind, ObjectKey);
 /// The maps. Each has its own lock; no method holds two.
 #[derive(Default)]
 pub(crate) struct Index {
-    objects: RwLock<HashMap<ObjectKey, Arc<ObjectHandle>>>,
+    pub(crate) scaled_objects: Objects<ScaledObject>,
+    pub(crate) scaled_jobs: Objects<ScaledJob>,
+    /// The Jobs of the ScaledJobs.
+    pub(crate) jobs: Jobs,
     workloads: RwLock<HashMap<WorkloadKey, i32>>,
     autoscalers: RwLock<HashMap<ObjectKey, Arc<HorizontalPodAutoscaler>>>,
     /// What each HPA says about itself, as a condition; kept apart because it changes more often than the HPA does.
@@ -73,38 +78,23 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// The ScaledObject of this name.
     pub(crate) fn object(&self, key: &ObjectKey) -> Option<Arc<ObjectHandle>> {
-        read(&self.objects).get(key).cloned()
+        self.scaled_objects.get(key)
     }
 
-    /// Every object whose handle the predicate accepts.
-    pub(crate) fn objects_where(&self, accept: impl Fn(&ObjectHandle) -> bool) -> Vec<Arc<ObjectHandle>> {
-        read(&self.objects).values().filter(|handle| accept(handle)).cloned().collect()
-    }
-
-    /// The names of the ScaledObjects that refer to each of these authentications; one that is being deleted is no user.
-    pub(crate) fn users(
-        &self,
-        of: &BTreeSet<AuthenticationKey>,
-    ) -> HashMap<AuthenticationKey, BTreeSet<String>> {
-        let mut users: HashMap<AuthenticationKey, BTreeSet<String>> = HashMap::new();
-        for handle in read(&self.objects).values() {
-            let object = Arc::clone(&handle.inbox.borrow().object);
-            if object.metadata.deletion_timestamp.is_none() {
-                for key in authentications::referred(&object).into_iter().filter(|key| of.contains(key)) {
-                    users.entry(key).or_default().insert(handle.key.name.clone());
-                }
-            }
+    /// Makes an object reconcile although it is the same.
+    pub(crate) fn nudge(&self, (kind, key): &Owner) {
+        match kind {
+            ObjectKind::ScaledObject => self.scaled_objects.get(key).iter().for_each(|handle| handle.nudge()),
+            ObjectKind::ScaledJob => self.scaled_jobs.get(key).iter().for_each(|handle| handle.nudge()),
         }
-        users
     }
 
-    pub(crate) fn insert_object(&self, handle: Arc<ObjectHandle>) -> Option<Arc<ObjectHandle>> {
-        write(&self.objects).insert(handle.key.clone(), handle)
-    }
-
-    pub(crate) fn remove_object(&self, key: &ObjectKey) -> Option<Arc<ObjectHandle>> {
-        write(&self.objects).remove(key)
+    /// Makes every object reconcile that refers to an authentication.
+    pub(crate) fn nudge_users(&self, of: &AuthenticationKey) {
+        self.scaled_objects.nudge_users(of);
+        self.scaled_jobs.nudge_users(of);
     }
 
     /// Notes what an object takes for itself, or that it takes nothing any more; gives the others for whom that changes anything:
@@ -209,6 +199,57 @@ impl Index {
         write(&self.autoscalers).remove(key);
     }
 }
+
+/// The objects of one kind.
+pub(crate) struct Objects<K>(RwLock<HashMap<ObjectKey, Arc<ObjectHandle<K>>>>);
+
+impl<K> Default for Objects<K> {
+    fn default() -> Self {
+        Objects(RwLock::default())
+    }
+}
+
+impl<K: Scaled> Objects<K> {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<ObjectHandle<K>>> {
+        read(&self.0).get(key).cloned()
+    }
+
+    pub(crate) fn insert(&self, handle: Arc<ObjectHandle<K>>) {
+        write(&self.0).insert(handle.key.clone(), handle);
+    }
+
+    pub(crate) fn remove(&self, key: &ObjectKey) -> Option<Arc<ObjectHandle<K>>> {
+        write(&self.0).remove(key)
+    }
+
+    /// The names of the objects that refer to each of these authentications; one that is being deleted is no user.
+    pub(crate) fn users(&self, of: &BTreeSet<AuthenticationKey>) -> Users {
+        let mut users = Users::new();
+        for handle in read(&self.0).values() {
+            let object = Arc::clone(&handle.inbox.borrow().object);
+            if object.meta().deletion_timestamp.is_none() {
+                let referred = authentications::referred(object.as_ref());
+                for key in referred.into_iter().filter(|key| of.contains(key)) {
+                    users.entry(key).or_default().insert(handle.key.name.clone());
+                }
+            }
+        }
+        users
+    }
+
+    fn nudge_users(&self, of: &AuthenticationKey) {
+        let refers = |handle: &Arc<ObjectHandle<K>>| {
+            authentications::referred(handle.inbox.borrow().object.as_ref()).contains(of)
+        };
+        let affected: Vec<_> = read(&self.0).values().filter(|handle| refers(handle)).cloned().collect();
+        for handle in affected {
+            handle.nudge();
+        }
+    }
+}
+
+/// Names of objects, by the authentication that they refer to.
+pub(crate) type Users = HashMap<AuthenticationKey, BTreeSet<String>>;
 
 fn rivals(claims: &Shelf<Claim>, namespace: &str, own: &Claim) -> Vec<Claim> {
     let mut rivals = claims.find(namespace, &[&own.workload.name, &own.autoscaler]);

@@ -22,6 +22,7 @@ use crate::{
     controller::Controller,
     events::{self, Notice, Said},
     index::ObjectKey,
+    kind::{Ready, Scaled},
     listen::{Listeners, News},
     reconcile::End,
     samples::{Input, ObjectHandle, TriggerSet},
@@ -39,13 +40,13 @@ const REREAD_AFTER: Duration = Duration::from_secs(10);
 const DEFAULT_INTERVAL: i32 = 30;
 
 /// The task's state. Fields are private to this crate's loop: `reconcile` fills, `poll` reads, both keep the status.
-pub(crate) struct Object {
+pub(crate) struct Object<K: Scaled = ScaledObject> {
     pub(crate) controller: Arc<Controller>,
-    pub(crate) handle: Arc<ObjectHandle>,
-    pub(crate) object: Arc<ScaledObject>,
-    pub(crate) status: Ledger,
+    pub(crate) handle: Arc<ObjectHandle<K>>,
+    pub(crate) object: Arc<K>,
+    pub(crate) status: Ledger<K>,
     /// What the last good reconcile prepared; without it there is nothing to poll.
-    pub(crate) ready: Option<Prepared>,
+    pub(crate) ready: Option<K::Ready>,
     /// When a trigger was last seen active; written to the status on transitions only.
     pub(crate) last_active: Option<Timestamp>,
     pub(crate) said: Said,
@@ -62,13 +63,23 @@ pub(crate) struct Object {
     next_poll: Option<Instant>,
 }
 
-/// The outcome of a good reconcile.
+/// The outcome of a good reconcile of a ScaledObject.
 pub(crate) struct Prepared {
     pub(crate) target: Target,
     pub(crate) bounds: Bounds,
     pub(crate) triggers: Arc<TriggerSet>,
     /// Of the spec that this was made from.
     pub(crate) generation: Option<i64>,
+}
+
+impl Ready for Prepared {
+    fn generation(&self) -> Option<i64> {
+        self.generation
+    }
+
+    fn triggers(&self) -> &Arc<TriggerSet> {
+        &self.triggers
+    }
 }
 
 /// What, when different, calls for a reconcile. The status is not in it: our own writes wake nobody.
@@ -82,8 +93,8 @@ struct Fingerprint {
 }
 
 impl Fingerprint {
-    fn of(input: &Input) -> Self {
-        let metadata = &input.object.metadata;
+    fn of<K: Scaled>(input: &Input<K>) -> Self {
+        let metadata = input.object.meta();
         let mut hasher = DefaultHasher::new();
         // None and empty are the same to a user.
         metadata.labels.as_ref().filter(|labels| !labels.is_empty()).hash(&mut hasher);
@@ -97,8 +108,8 @@ impl Fingerprint {
     }
 }
 
-impl Object {
-    pub(crate) fn new(controller: Arc<Controller>, handle: Arc<ObjectHandle>) -> Self {
+impl<K: Scaled> Object<K> {
+    pub(crate) fn new(controller: Arc<Controller>, handle: Arc<ObjectHandle<K>>) -> Self {
         let Input { object, stored, .. } = handle.inbox.borrow().clone();
         let status = Ledger::new(stored);
         let mut last_active = status.stored_last_active();
@@ -141,7 +152,10 @@ impl Object {
             let changed = self.handled.as_ref() != Some(&fingerprint);
             let retry = self.retry_at.is_some_and(|at| at <= now);
             // Also the watch's echo of what a write of ours returned: one copy is enough.
-            if changed || retry || status::version(&input.object) >= status::version(&self.object) {
+            if changed
+                || retry
+                || status::version(input.object.as_ref()) >= status::version(self.object.as_ref())
+            {
                 self.object = input.object;
             }
             if changed || retry {
@@ -154,29 +168,29 @@ impl Object {
                 if Box::pin(self.reconcile_once()).await.is_break() {
                     return;
                 }
-                self.listen();
+                K::listen(&mut self);
             }
             if self.ready.is_some() && self.next_poll.is_some_and(|at| at <= Instant::now()) {
                 self.note_lateness();
-                Box::pin(self.poll(&mut inbox)).await;
+                Box::pin(K::poll(&mut self, &mut inbox)).await;
                 self.next_poll = Some(self.after_poll());
                 // The poll may have consumed a notice of the inbox: look again before waiting.
                 continue;
             }
             if let Some(news) = self.wait(&mut inbox).await {
-                Box::pin(self.hear(news)).await;
+                Box::pin(K::hear(&mut self, news)).await;
             }
         }
     }
 
     /// Breaks when the object was finalized.
     async fn reconcile_once(&mut self) -> ControlFlow<()> {
-        if self.object.metadata.deletion_timestamp.is_some() {
+        if self.object.meta().deletion_timestamp.is_some() {
             return match self.finalize().await {
                 Ok(()) => ControlFlow::Break(()),
                 Err(error) => {
                     tracing::warn!(
-                        logger = "controllers.ScaledObject",
+                        logger = K::WORDS.logger,
                         object = %self.handle.key,
                         error = %error,
                         "the object could not be finalized, trying again"
@@ -186,7 +200,7 @@ impl Object {
                 }
             };
         }
-        let reconciling = self.controller.reconciled().begin();
+        let reconciling = self.controller.reconciled(K::WORDS.kind).begin();
         let end = self.reconcile().await;
         match end {
             End::Good => reconciling.succeeded(),
@@ -206,7 +220,7 @@ impl Object {
     }
 
     /// Sleeps until something is due, the inbox has something new, or a source speaks up.
-    async fn wait(&self, inbox: &mut watch::Receiver<Input>) -> Option<News> {
+    async fn wait(&self, inbox: &mut watch::Receiver<Input<K>>) -> Option<News> {
         let polls = self.next_poll.filter(|_| self.ready.is_some());
         let due = [self.retry_at, polls].into_iter().flatten().min();
         tokio::select! {
@@ -219,14 +233,14 @@ impl Object {
     }
 
     /// Whether the inbox holds something that a reconcile must look at before anything else is done.
-    pub(crate) fn is_outdated(&self, input: &Input) -> bool {
+    pub(crate) fn is_outdated(&self, input: &Input<K>) -> bool {
         input.gone || self.handled.as_ref() != Some(&Fingerprint::of(input))
     }
 
     /// Goes on with the object as a write of ours returned it, so that the watch's echo of it is no news.
-    pub(crate) fn adopt(&mut self, mut object: ScaledObject) {
+    pub(crate) fn adopt(&mut self, mut object: K) {
         let nudges = self.handled.as_ref().map_or(0, |fingerprint| fingerprint.nudges);
-        object.metadata.managed_fields = None;
+        object.meta_mut().managed_fields = None;
         let stored = Stored::take(&mut object);
         self.status.observe(&stored);
         let input = Input { object: Arc::new(object), stored, nudges, gone: false };
@@ -237,7 +251,7 @@ impl Object {
     /// Asks for another reconcile, to read credentials again after a failure; at most every [`REREAD_AFTER`].
     pub(crate) fn reread_credentials(&mut self) {
         let uses_credentials =
-            self.object.spec.triggers.iter().any(|trigger| trigger.authentication_ref.is_some());
+            self.object.triggers().iter().any(|trigger| trigger.authentication_ref.is_some());
         if uses_credentials && self.retry_at.is_none() {
             self.retry_at = Some(Instant::now() + REREAD_AFTER);
         }
@@ -252,7 +266,7 @@ impl Object {
     }
 
     pub(crate) fn interval(&self) -> Duration {
-        let seconds = self.object.spec.polling_interval.unwrap_or(DEFAULT_INTERVAL).max(1);
+        let seconds = self.object.polling_interval().unwrap_or(DEFAULT_INTERVAL).max(1);
         Duration::from_secs(u64::from(seconds.unsigned_abs()))
     }
 
@@ -269,7 +283,7 @@ impl Object {
     fn note_lateness(&self) {
         let late = self.next_poll.map_or(Duration::ZERO, |at| at.elapsed());
         let ObjectKey { namespace, name } = &self.handle.key;
-        self.controller.metrics().loop_latency(namespace, "scaledobject", name, late);
+        self.controller.metrics().loop_latency(namespace, K::WORDS.metric, name, late);
     }
 
     /// A number in 0..1 that depends on the UID and a salt only.
@@ -294,7 +308,7 @@ impl Object {
         if let Err(error) = self.status.flush(self.controller.cluster(), &key, &self.handle.uid).await {
             let text = crate::cluster::words(&error);
             tracing::error!(logger = "scaleexecutor", object = %key, error = text, "failed to write the status");
-            self.announce(Notice::warning("ScaledObjectUpdateFailed", text));
+            self.announce(Notice::warning(K::WORDS.update_failed, text));
         }
     }
 

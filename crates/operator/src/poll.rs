@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::{
     events::Notice,
     index::ObjectKey,
+    kind::Scaled,
     listen::News,
     object::Object,
     raw_metrics::Occasion,
@@ -87,104 +88,6 @@ impl Object {
         self.hear(later).await;
     }
 
-    /// Asks all triggers; `None` when the object changed before they answered. That there is work is heard meanwhile; other metrics
-    /// than those that are just sampled are for `later`.
-    async fn sample(
-        &mut self,
-        triggers: &TriggerSet,
-        inbox: &mut watch::Receiver<Input>,
-        later: &mut News,
-    ) -> Option<Vec<Polled>> {
-        let controller = std::sync::Arc::clone(&self.controller);
-        let environment = controller.environment();
-        let sampling = join_all(triggers.slots.iter().map(|slot| slot.poll(environment)));
-        tokio::pin!(sampling);
-        let grace = tokio::time::sleep(STATUS_GRACE);
-        tokio::pin!(grace);
-        let mut waited = false;
-        loop {
-            tokio::select! {
-                biased;
-                answers = &mut sampling => {
-                    for answers in &answers {
-                        self.handle.record(&answers.outcomes);
-                    }
-                    return Some(answers);
-                }
-                _ = inbox.changed() => {
-                    let input = inbox.borrow().clone();
-                    if self.is_outdated(&input) {
-                        return None;
-                    }
-                }
-                mut news = self.listeners.news() => {
-                    later.metrics.append(&mut news.metrics);
-                    self.hear(news).await;
-                }
-                () = &mut grace, if !waited => {
-                    waited = true;
-                    self.flush_status().await;
-                }
-            }
-        }
-    }
-
-    /// Goes on with the metrics that sources say they have. A source whose metrics an HPA cannot have is at fault, and stays as it was.
-    async fn follow_sources(&mut self, triggers: Arc<TriggerSet>, polled: &mut [Polled]) -> Arc<TriggerSet> {
-        let mut renewed = Vec::new();
-        for (index, polled) in polled.iter_mut().enumerate() {
-            renewed.extend(polled.renewed.take().map(|slot| (index, slot)));
-        }
-        if renewed.is_empty() {
-            return triggers;
-        }
-        let indices: Vec<usize> = renewed.iter().map(|(index, _)| *index).collect();
-        match self.renew(&triggers, renewed).await {
-            Ok(triggers) => triggers,
-            Err(error) => {
-                for index in indices {
-                    polled[index] = Polled { fault: Some(error.clone()), ..Polled::default() };
-                }
-                triggers
-            }
-        }
-    }
-
-    /// The event and log line of each failure, whether or not something stands in for it.
-    fn announce_failures(&mut self, triggers: &TriggerSet, polled: &[Polled]) {
-        // Upstream's word where the value only feeds a formula.
-        let reason = if triggers.modifiers.is_some() { SOURCE_FAILED } else { TRIGGER_FAILED };
-        let mut failed = false;
-        for (slot, polled) in triggers.slots.iter().zip(polled) {
-            let errors: Vec<String> = polled
-                .outcomes
-                .iter()
-                .filter_map(|outcome| outcome.result.as_ref().err().map(ToString::to_string))
-                .chain(polled.fault.clone())
-                .collect();
-            if !errors.is_empty() {
-                failed = true;
-                self.controller.metrics().object_failed(&self.handle.key.namespace, &self.handle.key.name);
-            }
-            for text in errors {
-                tracing::error!(
-                    logger = "scale_handler",
-                    scaledObject.Namespace = self.handle.key.namespace,
-                    scaledObject.Name = self.handle.key.name,
-                    scaler = slot.parsed.label(),
-                    error = text,
-                    "error getting metric for scaler"
-                );
-                self.announce(Notice::warning(reason, text));
-            }
-        }
-        if failed {
-            self.reread_credentials();
-        } else {
-            self.said.forget(TRIGGER_FAILED);
-        }
-    }
-
     /// The event and log line of a formula that has no value although every trigger has one.
     fn announce_formula(&mut self, text: &str) {
         let ObjectKey { namespace, name } = &self.handle.key;
@@ -217,6 +120,106 @@ impl Object {
             let trigger = label(COMPOSITE, COMPOSITE, 0);
             metrics.value(&trigger, composite.quantity.as_f64());
             metrics.active(&trigger, composite.active);
+        }
+    }
+}
+
+impl<K: Scaled> Object<K> {
+    /// Asks all triggers; `None` when the object changed before they answered. That there is work is heard meanwhile; other metrics
+    /// than those that are just sampled are for `later`.
+    pub(crate) async fn sample(
+        &mut self,
+        triggers: &TriggerSet,
+        inbox: &mut watch::Receiver<Input<K>>,
+        later: &mut News,
+    ) -> Option<Vec<Polled>> {
+        let controller = std::sync::Arc::clone(&self.controller);
+        let environment = controller.environment();
+        let sampling = join_all(triggers.slots.iter().map(|slot| slot.poll(environment)));
+        tokio::pin!(sampling);
+        let grace = tokio::time::sleep(STATUS_GRACE);
+        tokio::pin!(grace);
+        let mut waited = false;
+        loop {
+            tokio::select! {
+                biased;
+                answers = &mut sampling => {
+                    for answers in &answers {
+                        self.handle.record(&answers.outcomes);
+                    }
+                    return Some(answers);
+                }
+                _ = inbox.changed() => {
+                    let input = inbox.borrow().clone();
+                    if self.is_outdated(&input) {
+                        return None;
+                    }
+                }
+                mut news = self.listeners.news() => {
+                    later.metrics.append(&mut news.metrics);
+                    K::hear(self, news).await;
+                }
+                () = &mut grace, if !waited => {
+                    waited = true;
+                    self.flush_status().await;
+                }
+            }
+        }
+    }
+
+    /// Goes on with the metrics that sources say they have. A source whose metrics an HPA cannot have is at fault, and stays as it was.
+    pub(crate) async fn follow_sources(&mut self, triggers: Arc<TriggerSet>, polled: &mut [Polled]) -> Arc<TriggerSet> {
+        let mut renewed = Vec::new();
+        for (index, polled) in polled.iter_mut().enumerate() {
+            renewed.extend(polled.renewed.take().map(|slot| (index, slot)));
+        }
+        if renewed.is_empty() {
+            return triggers;
+        }
+        let indices: Vec<usize> = renewed.iter().map(|(index, _)| *index).collect();
+        match K::renew(self, &triggers, renewed).await {
+            Ok(triggers) => triggers,
+            Err(error) => {
+                for index in indices {
+                    polled[index] = Polled { fault: Some(error.clone()), ..Polled::default() };
+                }
+                triggers
+            }
+        }
+    }
+
+    /// The event and log line of each failure, whether or not something stands in for it.
+    pub(crate) fn announce_failures(&mut self, triggers: &TriggerSet, polled: &[Polled]) {
+        // Upstream's word where the value only feeds a formula.
+        let reason = if triggers.modifiers.is_some() { SOURCE_FAILED } else { TRIGGER_FAILED };
+        let mut failed = false;
+        for (slot, polled) in triggers.slots.iter().zip(polled) {
+            let errors: Vec<String> = polled
+                .outcomes
+                .iter()
+                .filter_map(|outcome| outcome.result.as_ref().err().map(ToString::to_string))
+                .chain(polled.fault.clone())
+                .collect();
+            if !errors.is_empty() {
+                failed = true;
+                K::failed(self.controller.metrics(), &self.handle.key);
+            }
+            for text in errors {
+                tracing::error!(
+                    logger = "scale_handler",
+                    kind = K::WORDS.name,
+                    object = %self.handle.key,
+                    scaler = slot.parsed.label(),
+                    error = text,
+                    "error getting metric for scaler"
+                );
+                self.announce(Notice::warning(reason, text));
+            }
+        }
+        if failed {
+            self.reread_credentials();
+        } else {
+            self.said.forget(TRIGGER_FAILED);
         }
     }
 }

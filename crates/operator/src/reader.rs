@@ -159,7 +159,12 @@ impl ReadsCluster for Reader {
         let target = Target { gvkr: target.clone(), namespace: namespace.to_owned(), name: name.to_owned() };
         let object: Option<DynamicObject> =
             self.cluster.object(&target).await.map_err(|error| read_error(&error))?;
-        let template = object.as_ref().and_then(|object| object.data.pointer("/spec/template"));
+        let path = match target.gvkr.kind.as_str() {
+            // What a ScaledJob scales is its own.
+            "ScaledJob" if target.gvkr.group == "keda.sh" => "/spec/jobTargetRef/template",
+            _ => "/spec/template",
+        };
+        let template = object.as_ref().and_then(|object| object.data.pointer(path));
         // A kind whose `spec.template` is something else than a pod template simply has no environment.
         Ok(template.and_then(|template| PodTemplateSpec::deserialize(template).ok()))
     }

@@ -1,7 +1,7 @@
 //! Second file of the loop: what happens when an object is new or different.
 //!
-//! The order is upstream's (`controllers/keda/scaledobject_controller.go`, core.md §§2.2, 2.3): metadata, pause, target,
-//! bounds, triggers, HPA. Nothing here dials a source: triggers are parsed and planned only, so a dead broker cannot
+//! The frame here is that of both kinds (core.md §§2.2, 5.1): metadata, then what the kind prepares ([`scaled_object`],
+//! [`crate::scaled_job`]), then conditions, events and retries. Nothing here dials a source: triggers are parsed and planned only, so a dead broker cannot
 //! keep an HPA from being created or changed. Every write is a difference; a reconcile that changes nothing is local.
 
 mod admission;
@@ -10,13 +10,14 @@ mod autoscaler;
 mod finalize;
 mod pause;
 mod recall;
+mod scaled_object;
 mod target;
 mod triggers;
 
 use std::{fmt, sync::Arc};
 
 use keda_api::{Condition, ConditionStatus, keys};
-use keda_core::{bounds::Bounds, conditions, decide::HpaRange, fallback, pause::Annotations, refusal};
+use keda_core::refusal;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
@@ -26,7 +27,8 @@ use serde_json::json;
 use crate::{
     cluster::{self, is_conflict, retry},
     events::Notice,
-    object::{Object, Prepared},
+    kind::{Ready, Scaled},
+    object::Object,
 };
 
 /// What went wrong, in upstream's words: `<what>: <error>`.
@@ -48,19 +50,14 @@ impl Failure {
         clippy::needless_pass_by_value,
         reason = "called with the error itself, as map_err hands it over"
     )]
-    fn new(what: &'static str, error: impl ToString) -> Self {
+    pub(crate) fn new(what: &'static str, error: impl ToString) -> Self {
         Failure { what, error: error.to_string(), temporary: false }
     }
 
-    fn api(what: &'static str, error: &kube::Error) -> Self {
+    pub(crate) fn api(what: &'static str, error: &kube::Error) -> Self {
         Failure { what, error: cluster::words(error), temporary: cluster::is_temporary(error) }
     }
 }
-
-const CHECK_FAILED: &str = "ScaledObjectCheckFailed";
-const READY: &str = "ScaledObjectReady";
-const FALLBACK: &str = "ScaledObjectFallbackActivated";
-const NO_FALLBACK: &str = "ScaledObjectFallbackDeactivated";
 
 /// How a reconcile ended, for the task that decides on the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,36 +70,33 @@ pub(crate) enum End {
 }
 
 /// A good end of a reconcile.
-enum Outcome {
-    Scaling(Prepared),
+pub(crate) enum Outcome<R> {
+    Scaling(R),
     Paused,
 }
 
-impl Object {
+impl<K: Scaled> Object<K> {
     /// Brings the cluster in line with the object.
     pub(crate) async fn reconcile(&mut self) -> End {
-        self.status.wanted.conditions.get_or_insert_default().initialise();
+        K::common(&mut self.status.wanted).conditions.get_or_insert_default().initialise();
         let outcome = self.prepare().await;
-        if !matches!(fallback::plan(&self.object.spec), Ok(Some(_))) {
-            self.status.wanted.health = None;
-            self.set_fallback(conditions::no_fallback());
-        }
+        K::settle(self);
         let end = match outcome {
             Ok(Outcome::Scaling(prepared)) => {
                 self.becomes_ready();
-                self.controller.use_triggers(&self.handle, Some(Arc::clone(&prepared.triggers)));
+                self.controller.use_triggers(&self.handle, Some(Arc::clone(prepared.triggers())));
                 self.ready = Some(prepared);
                 // The poll that follows at once writes the status together with its own findings.
                 return End::Good;
             }
             Ok(Outcome::Paused) => {
                 self.stop_polling();
-                self.set_ready(conditions::ready_paused());
+                self.set_ready(K::ready_paused());
                 End::Good
             }
             Err(failure) if failure.temporary && self.is_prepared() => {
                 // The API server is in the way, not the object: what works goes on working.
-                tracing::warn!(logger = "controllers.ScaledObject", object = %self.handle.key, error = %failure, "reconcile put off");
+                tracing::warn!(logger = K::WORDS.logger, object = %self.handle.key, error = %failure, "reconcile put off");
                 return End::Unlucky;
             }
             Err(failure) => {
@@ -117,36 +111,19 @@ impl Object {
 
     /// Whether an earlier reconcile prepared this very spec.
     fn is_prepared(&self) -> bool {
-        self.ready.as_ref().is_some_and(|prepared| prepared.generation == self.object.metadata.generation)
+        self.ready.as_ref().is_some_and(|prepared| prepared.generation() == self.object.meta().generation)
     }
 
-    async fn prepare(&mut self) -> Result<Outcome, Failure> {
+    async fn prepare(&mut self) -> Result<Outcome<K::Ready>, Failure> {
         self.ensure_metadata().await?;
-        let annotations = Annotations::parse(self.object.metadata.annotations.as_ref())
-            .map_err(|error| Failure::new(refusal::PAUSE, error))?;
-        if annotations.full {
-            self.pause_whole(&annotations).await?;
-            return Ok(Outcome::Paused);
-        }
-        self.note_pause(&annotations);
-        let target = self.resolve_target().await?;
-        let bounds = Bounds::of(&self.object.spec).map_err(|error| Failure::new(refusal::BOUNDS, error))?;
-        self.check_triggers()?;
-        self.check_admission()?;
-        let mut triggers = self.build_triggers(&target).await?;
-        self.recall(&mut triggers);
-        self.ensure_autoscaler(&target, &triggers, HpaRange::Keep).await?;
-        self.announce_start(&triggers);
-        let generation = self.object.metadata.generation;
-        Ok(Outcome::Scaling(Prepared { target, bounds, triggers: Arc::new(triggers), generation }))
+        K::prepare(self).await
     }
 
     /// Finalizer and label in one patch, which carries only them (core.md §12 row 3: generation stays 1).
     async fn ensure_metadata(&mut self) -> Result<(), Failure> {
-        const WHAT: &str = "failed to update the ScaledObject's finalizer and label";
+        const WHAT: &str = "failed to update the object's finalizer and label";
         const ATTEMPTS: usize = 3;
-        let api: Api<keda_api::ScaledObject> =
-            Api::namespaced(self.controller.client(), &self.handle.key.namespace);
+        let api: Api<K> = Api::namespaced(self.controller.client(), &self.handle.key.namespace);
         let name = self.name();
         for attempt in 1..=ATTEMPTS {
             let Some(change) = self.metadata_change(&name) else { break };
@@ -158,7 +135,7 @@ impl Object {
                 written => written,
             };
             let object = object.map_err(|error| Failure::api(WHAT, &error))?;
-            if object.metadata.uid.as_deref() != Some(self.handle.uid.as_str()) {
+            if object.meta().uid.as_deref() != Some(self.handle.uid.as_str()) {
                 // Deleted and created again under our hands: the watch reports it, and this task ends.
                 return Err(Failure::new(WHAT, "the object was replaced by another of its name"));
             }
@@ -169,7 +146,7 @@ impl Object {
 
     /// What finalizers and labels lack.
     fn metadata_change(&self, name: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
-        let metadata = &self.object.metadata;
+        let metadata = self.object.meta();
         let mut change = serde_json::Map::new();
         let finalizers = metadata.finalizers.clone().unwrap_or_default();
         if !finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
@@ -178,8 +155,10 @@ impl Object {
             // The list is replaced as a whole, so nobody else may have changed it meanwhile.
             change.insert("resourceVersion".into(), json!(metadata.resource_version));
         }
-        if self.object.labels().get(keys::SCALED_OBJECT_NAME).map(String::as_str) != Some(name) {
-            change.insert("labels".into(), json!({ keys::SCALED_OBJECT_NAME: name }));
+        if let Some(label) = K::name_label()
+            && self.object.labels().get(label).map(String::as_str) != Some(name)
+        {
+            change.insert("labels".into(), json!({ label: name }));
         }
         (!change.is_empty()).then_some(change)
     }
@@ -187,14 +166,13 @@ impl Object {
     /// Ready, unless the last poll found triggers failing: then the next poll, which follows at once, decides. Ready
     /// does not flap between the two (upstream issues 7649, 7669).
     fn becomes_ready(&mut self) {
-        let before =
-            self.status.wanted.conditions.as_ref().and_then(|list| list.get(Condition::READY)).cloned();
+        let before = K::conditions(&self.status.wanted).and_then(|list| list.get(Condition::READY)).cloned();
         let held_by_poll = before
             .as_ref()
             .and_then(|condition| condition.reason.as_deref())
             .is_some_and(|reason| matches!(reason, "TriggerError" | "PartialTriggerError"));
         if !held_by_poll {
-            self.set_ready(conditions::ready());
+            self.set_ready(K::ready());
         }
     }
 
@@ -204,38 +182,25 @@ impl Object {
         let is = condition.status;
         self.status.set(condition);
         if is == ConditionStatus::True && was != ConditionStatus::True {
-            self.said.forget(CHECK_FAILED);
-            self.announce(Notice::normal(READY, "ScaledObject is ready for scaling"));
+            self.said.forget(K::WORDS.check_failed);
+            let (reason, note) = K::WORDS.ready;
+            self.announce(Notice::normal(reason, note));
         }
-    }
-
-    /// Sets Fallback; both ways are events, like the condition itself.
-    pub(crate) fn set_fallback(&mut self, condition: Condition) {
-        let was = self.status.condition(Condition::FALLBACK);
-        let is = condition.status;
-        self.status.set(condition);
-        let (reason, note, over) = match (was == ConditionStatus::True, is == ConditionStatus::True) {
-            (false, true) => (FALLBACK, "ScaledObject fallback is active", NO_FALLBACK),
-            (true, false) => (NO_FALLBACK, "ScaledObject fallback is no longer active", FALLBACK),
-            _ => return,
-        };
-        self.said.forget(over);
-        self.announce(Notice::normal(reason, note));
     }
 
     fn becomes_failed(&mut self, failure: &Failure) {
         let message = failure.to_string();
         tracing::error!(
-            logger = "controllers.ScaledObject",
+            logger = K::WORDS.logger,
             object = %self.handle.key,
             error = message,
             "reconcile failed"
         );
-        self.controller.metrics().object_failed(&self.handle.key.namespace, &self.handle.key.name);
-        self.status.set(conditions::check_failed(&message));
-        self.status.set(conditions::activity_unknown());
-        self.said.forget(READY);
-        self.announce(Notice::warning(CHECK_FAILED, message));
+        K::failed(self.controller.metrics(), &self.handle.key);
+        self.status.set(K::check_failed(&message));
+        self.status.set(K::activity_unknown());
+        self.said.forget(K::WORDS.ready.0);
+        self.announce(Notice::warning(K::WORDS.check_failed, message));
     }
 
     fn stop_polling(&mut self) {

@@ -25,16 +25,16 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{cluster::Target, index::ObjectKey, status::Stored};
+use crate::{cluster::Target, index::ObjectKey, kind::Scaled, status::Stored};
 
 /// A sample that is at most this old answers an HPA without asking the source again.
 pub(crate) const FRESH: Duration = Duration::from_secs(1);
 
 /// What a task is told by the watches.
 #[derive(Clone)]
-pub(crate) struct Input {
+pub(crate) struct Input<K = ScaledObject> {
     /// The newest known object, without its status and managed fields.
-    pub(crate) object: Arc<ScaledObject>,
+    pub(crate) object: Arc<K>,
     /// Its status.
     pub(crate) stored: Arc<Stored>,
     /// Grows when something that the object depends on changed: its HPA, its target, its authentications.
@@ -43,12 +43,12 @@ pub(crate) struct Input {
     pub(crate) gone: bool,
 }
 
-/// One ScaledObject as the rest of the process sees it.
-pub(crate) struct ObjectHandle {
+/// One object as the rest of the process sees it.
+pub(crate) struct ObjectHandle<K = ScaledObject> {
     pub(crate) key: ObjectKey,
     /// State belongs to a UID, never to a name: a re-created object starts afresh (upstream issue 8124).
     pub(crate) uid: String,
-    pub(crate) inbox: watch::Sender<Input>,
+    pub(crate) inbox: watch::Sender<Input<K>>,
     /// The triggers in use; `None` until the first good reconcile, while paused, and while the object is not valid.
     triggers: ArcSwapOption<TriggerSet>,
     /// Whether the first reconcile has come to an end, whichever.
@@ -58,9 +58,9 @@ pub(crate) struct ObjectHandle {
     health: Mutex<Health>,
 }
 
-impl ObjectHandle {
-    pub(crate) fn new(key: ObjectKey, uid: String, object: Arc<ScaledObject>, stored: Arc<Stored>) -> Self {
-        let health = stored.health();
+impl<K: Scaled> ObjectHandle<K> {
+    pub(crate) fn new(key: ObjectKey, uid: String, object: Arc<K>, stored: Arc<Stored>) -> Self {
+        let health = K::health(&stored.status::<K>());
         ObjectHandle {
             key,
             uid,
@@ -73,7 +73,7 @@ impl ObjectHandle {
     }
 
     /// Hands the task a newer object.
-    pub(crate) fn update(&self, object: Arc<ScaledObject>, stored: Arc<Stored>) {
+    pub(crate) fn update(&self, object: Arc<K>, stored: Arc<Stored>) {
         self.inbox.send_modify(|input| (input.object, input.stored) = (object, stored));
     }
 
@@ -180,6 +180,12 @@ impl TriggerSet {
     /// The metrics of every trigger, in trigger order.
     pub(crate) fn specs(&self) -> Vec<MetricSpec> {
         self.slots.iter().flat_map(|slot| slot.parsed.specs().iter().cloned()).collect()
+    }
+
+    /// The names of the metrics that somebody asks for by name.
+    pub(crate) fn external_names(&self) -> Vec<String> {
+        let specs = self.slots.iter().flat_map(|slot| slot.parsed.specs());
+        specs.filter_map(MetricSpec::external_name).map(str::to_owned).collect()
     }
 
     /// The metrics of the HPA.

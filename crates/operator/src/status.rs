@@ -1,4 +1,4 @@
-//! The one owner of a ScaledObject's status.
+//! The one owner of an object's status.
 //!
 //! Upstream's controller and poll loop each patch from a copy of their own, and final states go wrong (core.md §12
 //! row 6). Here the object's task alone writes: it edits [`Ledger::wanted`], and [`Ledger::flush`] sends the
@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use keda_api::{Condition, ConditionStatus, ScaledObject, ScaledObjectStatus};
-use keda_core::{fallback::Health, status};
+use keda_api::{Condition, ConditionStatus, ScaledObject};
+use keda_core::status;
 use kube::{
-    Api, ResourceExt,
+    Api, Resource,
     api::{Patch, PatchParams},
 };
 
@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::{
     cluster::{Cluster, is_conflict, is_not_found, retry},
     index::ObjectKey,
+    kind::Scaled,
 };
 
 /// A status as the server holds it: its text, which takes a third of the structure's memory and is compared as it is.
@@ -29,31 +30,26 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// Takes the status out of an object: everybody else is interested in the rest only.
-    pub(crate) fn take(object: &mut ScaledObject) -> Arc<Self> {
-        let status = object.status.take().unwrap_or_default();
+    pub(crate) fn take<K: Scaled>(object: &mut K) -> Arc<Self> {
+        let status = object.take_status().unwrap_or_default();
         Arc::new(Stored { text: status::text(&status), version: version(object) })
     }
 
-    /// Failures in a row, as an earlier process counted them.
-    pub(crate) fn health(&self) -> Health {
-        Health::of(self.status().health.as_ref())
-    }
-
-    fn status(&self) -> ScaledObjectStatus {
+    pub(crate) fn status<K: Scaled>(&self) -> K::Status {
         serde_json::from_slice(&self.text).unwrap_or_default()
     }
 }
 
 /// What the server holds, and what it should.
-pub(crate) struct Ledger {
+pub(crate) struct Ledger<K: Scaled = ScaledObject> {
     stored: Arc<Stored>,
-    pub(crate) wanted: ScaledObjectStatus,
+    pub(crate) wanted: K::Status,
 }
 
-impl Ledger {
+impl<K: Scaled> Ledger<K> {
     /// Begins with the status that an earlier process left: nothing is lost by a restart.
     pub(crate) fn new(stored: Arc<Stored>) -> Self {
-        Ledger { wanted: stored.status(), stored }
+        Ledger { wanted: stored.status::<K>(), stored }
     }
 
     /// Takes note of what the watch shows, unless our own last write is newer.
@@ -65,19 +61,17 @@ impl Ledger {
 
     /// `lastActiveTime` as stored.
     pub(crate) fn stored_last_active(&self) -> Option<jiff::Timestamp> {
-        self.stored.status().last_active_time.map(|time| time.0)
+        K::last_active(&self.stored.status::<K>())
     }
 
     /// Sets a condition; says whether it differs from before.
     pub(crate) fn set(&mut self, condition: Condition) -> bool {
-        self.wanted.conditions.get_or_insert_default().set(condition)
+        K::common(&mut self.wanted).conditions.get_or_insert_default().set(condition)
     }
 
     /// The status of a condition as wanted; `Unknown` where it is not set.
     pub(crate) fn condition(&self, kind: &str) -> ConditionStatus {
-        self.wanted
-            .conditions
-            .as_ref()
+        K::conditions(&self.wanted)
             .and_then(|conditions| conditions.get(kind))
             .map_or(ConditionStatus::Unknown, |condition| condition.status)
     }
@@ -95,7 +89,7 @@ impl Ledger {
         let Some(mut patch) = status::difference(&self.stored.text, &wanted) else {
             return Ok(());
         };
-        let api: Api<ScaledObject> = Api::namespaced(cluster.client(), &key.namespace);
+        let api: Api<K> = Api::namespaced(cluster.client(), &key.namespace);
         let name = key.name.as_str();
         patch["metadata"] = json!({ "uid": uid });
         let patch = Patch::Merge(patch);
@@ -114,6 +108,6 @@ impl Ledger {
 }
 
 /// Resource versions of one resource can be compared as numbers (Kubernetes enhancement 5504).
-pub(crate) fn version(object: &ScaledObject) -> Option<u64> {
-    object.resource_version().and_then(|version| version.parse().ok())
+pub(crate) fn version(object: &impl Resource) -> Option<u64> {
+    object.meta().resource_version.as_ref().and_then(|version| version.parse().ok())
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use keda_api::ScaledObject;
+use keda_api::{ScaledJob, ScaledObject};
 use keda_cluster::follow::{Change, follow, wait};
 use kube::{
     Api, Resource,
@@ -22,6 +22,7 @@ use crate::{
     authentications::{self, AuthenticationKind},
     controller::Controller,
     index::{ObjectKey, WorkloadKind},
+    jobs::{self, SELECTOR, WatchedJob, WatchedPod},
 };
 
 /// The part of a workload that decides: everything else is dropped while decoding.
@@ -65,9 +66,12 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
             Change::Removed(key) => autoscalers.autoscaler_removed(&key),
         }));
     }
+    for namespace in controller.namespaces() {
+        synced.extend(watch_jobs(controller, namespace.as_deref(), shutdown));
+    }
     wait(synced).await;
 
-    // Objects come last, so that their first reconcile finds the workloads and HPAs that exist already.
+    // Objects come last, so that their first reconcile finds the workloads, HPAs and Jobs that exist already.
     let mut synced = Vec::new();
     for namespace in controller.namespaces() {
         let objects = Arc::clone(controller);
@@ -78,7 +82,17 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
         let stop = shutdown.clone();
         synced.push(follow("scaledobjects", changes, shutdown, move |change| match change {
             Change::Found(object) | Change::Applied(object) => objects.object_applied(object, &stop),
-            Change::Removed(key) => objects.object_removed(&key),
+            Change::Removed(key) => objects.object_removed::<ScaledObject>(&key),
+        }));
+        let jobs = Arc::clone(controller);
+        let changes = watcher(
+            scoped::<ScaledJob>(controller, namespace.as_deref()),
+            selected(controller.scope().label_selector.as_deref()),
+        );
+        let stop = shutdown.clone();
+        synced.push(follow("scaledjobs", changes, shutdown, move |change| match change {
+            Change::Found(object) | Change::Applied(object) => jobs.object_applied(object, &stop),
+            Change::Removed(key) => jobs.object_removed::<ScaledJob>(&key),
         }));
         let kind = AuthenticationKind::Namespaced;
         let api = match &namespace {
@@ -91,6 +105,41 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
     let api = Api::all_with(controller.client(), &kind.resource());
     synced.push(watch_authentications(controller, kind, api, shutdown));
     wait(synced).await;
+}
+
+/// Follows the Jobs that ScaledJobs made, and their pods. Whichever ScaledJobs are chosen by a label: Jobs carry the labels
+/// of their ScaledJob only if it does not exclude them.
+fn watch_jobs(
+    controller: &Arc<Controller>,
+    namespace: Option<&str>,
+    shutdown: &CancellationToken,
+) -> [watch::Receiver<bool>; 2] {
+    let client = controller.client();
+    let (job, pod) = (jobs::job_resource(), jobs::pod_resource());
+    let (jobs, pods): (Api<WatchedJob>, Api<WatchedPod>) = match namespace {
+        Some(namespace) => (
+            Api::namespaced_with(client.clone(), namespace, &job),
+            Api::namespaced_with(client, namespace, &pod),
+        ),
+        None => (Api::all_with(client.clone(), &job), Api::all_with(client, &pod)),
+    };
+    let known = Arc::clone(controller);
+    let jobs = follow("jobs", watcher(jobs, selected(Some(SELECTOR))), shutdown, move |change| {
+        let jobs = &known.index().jobs;
+        match change {
+            Change::Found(job) | Change::Applied(job) => jobs.job_applied(&job),
+            Change::Removed(key) => jobs.job_removed(&key),
+        }
+    });
+    let known = Arc::clone(controller);
+    let pods = follow("pods", watcher(pods, selected(Some(SELECTOR))), shutdown, move |change| {
+        let jobs = &known.index().jobs;
+        match change {
+            Change::Found(pod) | Change::Applied(pod) => jobs.pod_applied(&pod),
+            Change::Removed(key) => jobs.pod_removed(&key),
+        }
+    });
+    [jobs, pods]
 }
 
 /// Follows one kind of TriggerAuthentication: a change wakes the objects that refer to it.

@@ -35,6 +35,8 @@ pub enum Fault {
     Timeout(Duration),
     /// The connection breaks: no HTTP answer at all.
     Disconnect,
+    /// The request is carried out, and the connection breaks before its answer arrives.
+    LostAnswer,
     /// Any other answer.
     Refuse(Refusal),
 }

@@ -11,6 +11,7 @@ pub mod authentication;
 pub mod cloud_events;
 pub mod neighbours;
 pub mod requests;
+pub mod scaled_job;
 pub mod scaled_object;
 
 use std::fmt;

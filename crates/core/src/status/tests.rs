@@ -1,4 +1,4 @@
-use keda_api::{Condition, ConditionStatus, Conditions, TriggerActivity};
+use keda_api::{Condition, ConditionStatus, Conditions, ScaledObjectStatus, TriggerActivity};
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -7,7 +7,7 @@ use keda_auth::{Files, Resolved, Scope};
 use keda_scaler::kube::Reader as _;
 
 use super::triggers::Fault;
-use crate::{cluster::Target, credentials::Read, object::Object, reader::Reader};
+use crate::{cluster::Target, credentials::Read, kind::Scaled, object::Object, reader::Reader};
 
 /// Resolves the credentials of one reconcile of one object.
 pub(super) struct Credentials {
@@ -16,7 +16,7 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    pub(super) fn of(object: &Object, target: &Target) -> Self {
+    pub(super) fn of<K: Scaled>(object: &Object<K>, target: &Target) -> Self {
         let controller = &object.controller;
         Credentials {
             reader: Arc::new(controller.reader()),
@@ -24,7 +24,7 @@ impl Credentials {
                 namespace: target.namespace.clone(),
                 cluster_object_namespace: controller.scope().cluster_object_namespace.clone(),
                 target: Some((target.gvkr.clone(), target.name.clone())),
-                env_source_container: object.object.spec.scale_target_ref.env_source_container_name.clone(),
+                env_source_container: object.object.env_source_container().map(str::to_owned),
                 files: controller.options().file_root.clone().map_or(Files::Off, Files::Below),
                 bound_token_lifetime: controller.options().bound_token_lifetime,
                 stores: controller.stores().clone(),

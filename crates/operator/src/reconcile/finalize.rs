@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     cluster::{Target, is_conflict, is_not_found, is_temporary, retry, words},
     events::Notice,
+    kind::Scaled,
     object::Object,
 };
 
@@ -17,23 +18,22 @@ use crate::{
 /// is let go without it: a deletion must not hang on a workload that nobody can write.
 const RESTORES: u32 = 5;
 
-impl Object {
-    /// Stops polling, restores the replicas where that was asked for, and lets the object go. The HPA follows by its
-    /// owner reference.
+impl<K: Scaled> Object<K> {
+    /// Stops polling, does what the kind does at the end, and lets the object go. What it owns follows by its owner
+    /// references.
     pub(crate) async fn finalize(&mut self) -> Result<(), kube::Error> {
         self.ready = None;
         self.controller.use_triggers(&self.handle, None);
-        let finalizers = self.object.metadata.finalizers.clone().unwrap_or_default();
+        let finalizers = self.object.meta().finalizers.clone().unwrap_or_default();
         if !finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
             return Ok(());
         }
-        self.restore_replicas().await?;
+        K::before_end(self).await?;
         let rest: Vec<_> = finalizers.into_iter().filter(|finalizer| finalizer != keys::FINALIZER).collect();
         let patch = Patch::Merge(json!({
-            "metadata": { "finalizers": rest, "resourceVersion": self.object.metadata.resource_version }
+            "metadata": { "finalizers": rest, "resourceVersion": self.object.meta().resource_version }
         }));
-        let api: Api<keda_api::ScaledObject> =
-            Api::namespaced(self.controller.client(), &self.handle.key.namespace);
+        let api: Api<K> = Api::namespaced(self.controller.client(), &self.handle.key.namespace);
         let name = self.name();
         match retry(async || api.patch_metadata(&name, &PatchParams::default(), &patch).await).await {
             Ok(_) => {}
@@ -41,12 +41,15 @@ impl Object {
             Err(error) => return Err(error),
         }
         // A warning, as upstream has it.
-        self.announce(Notice::warning("ScaledObjectDeleted", "ScaledObject was deleted"));
+        let (reason, note) = K::WORDS.deleted;
+        self.announce(Notice::warning(reason, note));
         Ok(())
     }
+}
 
+impl Object {
     /// A failure is logged and does not keep the object for long: a target may be gone already.
-    async fn restore_replicas(&mut self) -> Result<(), kube::Error> {
+    pub(super) async fn restore_replicas(&mut self) -> Result<(), kube::Error> {
         let asked = self
             .object
             .spec

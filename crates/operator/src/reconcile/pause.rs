@@ -1,20 +1,15 @@
 //! Pausing by annotation (core.md §2.4).
 
 use keda_api::{Condition, ConditionStatus};
-use keda_core::{conditions, pause::Annotations, refusal};
+use keda_core::{pause::Annotations, refusal};
 
 use super::Failure;
-use crate::{cluster::is_not_found, events::Notice, object::Object};
-
-const PAUSED: &str = "ScaledObjectPaused";
-const UNPAUSED: &str = "ScaledObjectUnpaused";
-const PAUSED_TEXT: &str = "ScaledObject is paused";
-const UNPAUSED_TEXT: &str = "pause annotation removed for ScaledObject";
+use crate::{cluster::is_not_found, events::Notice, kind::Scaled, object::Object};
 
 impl Object {
     /// Full pause: no polling, no HPA, and the target at the replicas that the annotation asks for, if it does.
     pub(super) async fn pause_whole(&mut self, annotations: &Annotations) -> Result<(), Failure> {
-        self.set_paused();
+        self.note_paused(true);
         // Say so before anything is touched: a user who asked for a pause sees at once that it was heard.
         self.flush_status().await;
         self.stop_polling();
@@ -45,22 +40,23 @@ impl Object {
     /// Keeps the Paused condition in line when the object is not fully paused.
     pub(super) fn note_pause(&mut self, annotations: &Annotations) {
         let partial = annotations.scale_in || annotations.scale_out;
-        if partial {
-            self.set_paused();
-        } else if self.status.condition(Condition::PAUSED) == ConditionStatus::True {
-            self.status.set(conditions::unpaused());
-            self.said.forget(PAUSED);
-            self.announce(Notice::normal(UNPAUSED, UNPAUSED_TEXT));
-        }
+        self.note_paused(partial);
         self.status.wanted.paused_replica_count = None;
         self.controller.metrics().paused(&self.handle.key.namespace, &self.handle.key.name, partial);
     }
+}
 
-    fn set_paused(&mut self) {
-        if self.status.condition(Condition::PAUSED) != ConditionStatus::True {
-            self.status.set(conditions::paused());
-            self.said.forget(UNPAUSED);
-            self.announce(Notice::normal(PAUSED, PAUSED_TEXT));
-        }
+impl<K: Scaled> Object<K> {
+    /// Keeps the Paused condition in line; a change of it is an event.
+    pub(crate) fn note_paused(&mut self, paused: bool) {
+        let was = self.status.condition(Condition::PAUSED) == ConditionStatus::True;
+        let (condition, (reason, note), over) = match (was, paused) {
+            (false, true) => (K::paused(), K::WORDS.paused, K::WORDS.unpaused.0),
+            (true, false) => (K::unpaused(), K::WORDS.unpaused, K::WORDS.paused.0),
+            _ => return,
+        };
+        self.status.set(condition);
+        self.said.forget(over);
+        self.announce(Notice::normal(reason, note));
     }
 }

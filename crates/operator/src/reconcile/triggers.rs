@@ -10,6 +10,7 @@ use super::{Failure, authentication::Credentials};
 use crate::{
     cluster::Target,
     events::Notice,
+    kind::Scaled,
     object::Object,
     samples::{TriggerSet, TriggerSlot},
 };
@@ -28,34 +29,58 @@ impl From<keda_auth::Error> for Fault {
 }
 
 impl Object {
-    /// What holds for triggers of any type (core.md §1.8, row triggers; upstream's texts).
-    pub(super) fn check_triggers(&mut self) -> Result<(), Failure> {
-        let triggers = &self.object.spec.triggers;
-        triggers::check(triggers).map_err(|error| Failure::new(refusal::TRIGGERS, error))?;
-        self.status.wanted.triggers_types = Some(triggers::types(triggers));
-        self.status.wanted.authentications_types = Some(triggers::authentications(triggers));
-        Ok(())
-    }
-
-    /// Parses and plans every trigger. All faults are reported together, each with the trigger it belongs to.
+    /// The triggers, with the formula and the fallback over them.
     pub(super) async fn build_triggers(&mut self, target: &Target) -> Result<TriggerSet, Failure> {
         let object = std::sync::Arc::clone(&self.object);
         let modifiers =
             formula::modifiers(&object.spec).map_err(|error| Failure::new(refusal::HPA, error))?;
+        let slots = self.parse_triggers(target, formula::is_used(&object.spec)).await?;
+        let fallback = self.fallback_of(&object);
+        Ok(TriggerSet { slots, fallback, modifiers, target: target.clone() })
+    }
+
+    /// The fallback, where it can be used. One that cannot be is said, and the object is scaled without it: admission refuses
+    /// such objects, and one that got past it worked with upstream as long as its sources did.
+    fn fallback_of(&mut self, object: &ScaledObject) -> Option<fallback::Plan> {
+        fallback::plan(&object.spec).unwrap_or_else(|error| {
+            self.announce(Notice::warning("KEDAScalerInfo", format!("spec.fallback has no effect: {error}")));
+            None
+        })
+    }
+}
+
+impl<K: Scaled> Object<K> {
+    /// What holds for triggers of any type (core.md §1.8, row triggers; upstream's texts).
+    pub(crate) fn check_triggers(&mut self) -> Result<(), Failure> {
+        let triggers = self.object.triggers();
+        triggers::check(triggers).map_err(|error| Failure::new(K::WORDS.triggers, error))?;
+        let status = K::common(&mut self.status.wanted);
+        *status.triggers_types = Some(triggers::types(triggers));
+        *status.authentications_types = Some(triggers::authentications(triggers));
+        Ok(())
+    }
+
+    /// Parses and plans every trigger. All faults are reported together, each with the trigger it belongs to.
+    pub(crate) async fn parse_triggers(
+        &mut self,
+        target: &Target,
+        as_metric_source: bool,
+    ) -> Result<Vec<TriggerSlot>, Failure> {
+        let object = std::sync::Arc::clone(&self.object);
         let credentials = Credentials::of(self, target);
-        let mut slots = Vec::with_capacity(object.spec.triggers.len());
+        let mut slots = Vec::with_capacity(object.triggers().len());
         let mut faults = Vec::new();
         let mut temporary = false;
-        for (index, trigger) in object.spec.triggers.iter().enumerate() {
-            match self.build_trigger(&object, index, trigger, &credentials).await {
+        for (index, trigger) in object.triggers().iter().enumerate() {
+            match self.build_trigger(index, trigger, &credentials, as_metric_source).await {
                 Ok(parsed) => {
                     slots.push(TriggerSlot::new(parsed, trigger.use_cached_metrics.unwrap_or(false)));
                 }
                 Err(fault) => {
                     tracing::error!(
                         logger = "scale_handler",
-                        scaledObject.Namespace = self.handle.key.namespace,
-                        scaledObject.Name = self.handle.key.name,
+                        kind = K::WORDS.name,
+                        object = %self.handle.key,
                         trigger = index,
                         r#type = trigger.r#type,
                         error = fault.text,
@@ -67,31 +92,21 @@ impl Object {
             }
         }
         // Also when something is missing: its appearance, too, is a change.
-        self.controller.credentials().used_by(&self.handle.key, credentials.read());
+        self.controller.credentials().used_by(&(K::WORDS.kind, self.handle.key.clone()), credentials.read());
         if faults.is_empty() {
-            let fallback = self.fallback_of(&object);
-            return Ok(TriggerSet { slots, fallback, modifiers, target: target.clone() });
+            return Ok(slots);
         }
         let text = faults.join("\n");
         self.announce(Notice::warning("KEDAScalerFailed", text.clone()));
-        Err(Failure { what: refusal::HPA, error: text, temporary })
-    }
-
-    /// The fallback, where it can be used. One that cannot be is said, and the object is scaled without it: admission refuses
-    /// such objects, and one that got past it worked with upstream as long as its sources did.
-    fn fallback_of(&mut self, object: &ScaledObject) -> Option<fallback::Plan> {
-        fallback::plan(&object.spec).unwrap_or_else(|error| {
-            self.announce(Notice::warning("KEDAScalerInfo", format!("spec.fallback has no effect: {error}")));
-            None
-        })
+        Err(Failure { what: K::WORDS.build, error: text, temporary })
     }
 
     async fn build_trigger(
         &mut self,
-        object: &ScaledObject,
         index: usize,
         trigger: &ScaleTrigger,
         credentials: &Credentials,
+        as_metric_source: bool,
     ) -> Result<Parsed, Fault> {
         let registry = self.controller.registry();
         let resolved = credentials.resolve(trigger.authentication_ref.as_ref()).await?;
@@ -108,11 +123,11 @@ impl Object {
             trigger_name: trigger.name.clone().filter(|name| !name.is_empty()),
             metric_type: trigger.metric_type.clone().filter(|kind| !kind.is_empty()),
             use_cached_metrics: trigger.use_cached_metrics.unwrap_or(false),
-            object_kind: "ScaledObject".to_owned(),
+            object_kind: K::WORDS.name.to_owned(),
             namespace: self.handle.key.namespace.clone(),
             object_name: self.handle.key.name.clone(),
             http_timeout: self.controller.options().http_timeout,
-            as_metric_source: formula::is_used(&object.spec),
+            as_metric_source,
             pod_identity: resolved.pod_identity,
             destinations: resolved.destinations,
         };
@@ -135,7 +150,7 @@ impl Object {
     }
 
     /// Says that the loop starts, once for a new object or a new spec; not after a restart of the operator.
-    pub(super) fn announce_start(&mut self, triggers: &TriggerSet) {
+    pub(crate) fn announce_start(&mut self, triggers: &TriggerSet) {
         if self.ready.is_some() || std::mem::take(&mut self.was_running) {
             return;
         }

@@ -20,6 +20,7 @@ mod panics;
 mod push;
 mod raw_metrics;
 mod rotation;
+mod scaled_jobs;
 mod scope;
 mod secrets;
 mod thousand;

@@ -4,8 +4,8 @@ use kube::{api::ApiResource, core::GroupVersionKind};
 use serde_json::Value;
 
 /// The kinds whose objects the history follows.
-pub(crate) const WATCHED: [&str; 5] =
-    ["Deployment", "StatefulSet", "ScaledObject", "HorizontalPodAutoscaler", "Event"];
+pub(crate) const WATCHED: [&str; 7] =
+    ["Deployment", "StatefulSet", "ScaledObject", "HorizontalPodAutoscaler", "Event", "ScaledJob", "Job"];
 
 const DEFAULT_NAMESPACE: &str = "default";
 
@@ -13,9 +13,12 @@ const DEFAULT_NAMESPACE: &str = "default";
 pub(crate) fn resource(kind: &str) -> ApiResource {
     let (group, version) = match kind {
         "Deployment" | "StatefulSet" => ("apps", "v1"),
+        "Job" => ("batch", "v1"),
         "HorizontalPodAutoscaler" => ("autoscaling", "v2"),
         "Event" => ("events.k8s.io", "v1"),
-        "ScaledObject" | "TriggerAuthentication" | "ClusterTriggerAuthentication" => ("keda.sh", "v1alpha1"),
+        "ScaledObject" | "ScaledJob" | "TriggerAuthentication" | "ClusterTriggerAuthentication" => {
+            ("keda.sh", "v1alpha1")
+        }
         "Secret" | "ConfigMap" | "Namespace" | "Pod" => ("", "v1"),
         "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1"),
         _ => ("example.com", "v1"),

@@ -21,7 +21,7 @@ mod time;
 mod world;
 
 pub(crate) use history::History;
-pub(crate) use objects::{deployment, prometheus, scaled_object};
+pub(crate) use objects::{deployment, prometheus, scaled_job, scaled_object};
 pub(crate) use run::{files, play_file};
 pub(crate) use source::{Source, Yield};
 pub(crate) use time::Span;

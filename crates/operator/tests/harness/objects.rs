@@ -31,6 +31,19 @@ pub(crate) fn scaled_object(name: &str, triggers: &[Value]) -> Value {
     })
 }
 
+/// A ScaledJob: polled every 30 s, at most 10 Jobs.
+pub(crate) fn scaled_job(name: &str, triggers: &[Value]) -> Value {
+    json!({
+        "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledJob",
+        "metadata": { "name": name, "namespace": "default" },
+        "spec": {
+            "jobTargetRef": { "template": { "spec": { "containers": [{ "name": "work", "image": "work" }] } } },
+            "pollingInterval": 30, "maxReplicaCount": 10,
+            "triggers": triggers,
+        },
+    })
+}
+
 /// A trigger on a query, ten a replica.
 pub(crate) fn prometheus(query: &str) -> Value {
     json!({

@@ -35,6 +35,7 @@ use super::{
 pub(crate) const OPERATOR: &str = "system:serviceaccount:keda:keda-operator";
 pub(crate) const HPA: &str = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";
 const ROLLOUT: &str = "system:serviceaccount:kube-system:deployment-controller";
+const JOBS: &str = "system:serviceaccount:kube-system:job-controller";
 pub(crate) const USER: &str = "jane";
 pub(crate) const OBSERVER: &str = "observer";
 
@@ -48,6 +49,8 @@ pub(crate) struct Setup {
     pub rollout: bool,
     /// Whether they have pods.
     pub pods: bool,
+    /// What becomes of Jobs; `None` leaves them as they are.
+    pub jobs: Option<controllers::JobLife>,
     pub options: ControllerOptions,
     pub scope: Scope,
     pub families: Vec<&'static Family>,
@@ -64,6 +67,7 @@ impl Default for Setup {
             hpa: Some(controllers::HpaOptions::default()),
             rollout: true,
             pods: false,
+            jobs: None,
             options: ControllerOptions::default(),
             scope: Scope { cluster_object_namespace: Some("keda".to_owned()), ..Scope::default() },
             families: vec![&keda_scalers_http::FAMILY, &keda_scalers_kube::FAMILY],
@@ -111,6 +115,10 @@ impl World {
                 options,
                 end.clone(),
             ));
+        }
+        if let Some(life) = setup.jobs.clone() {
+            let life = controllers::JobLife { clock: server.clock(), ..life };
+            tokio::spawn(controllers::jobs(server.client_for(JOBS), life, end.clone()));
         }
         let registry = metrics::Registry::new();
         let world = World {

@@ -4,6 +4,7 @@
 //! anybody else, so a test's faults and log see them; give them a client of their own user.
 
 mod hpa;
+mod jobs;
 mod workloads;
 
 use std::time::Duration;
@@ -12,7 +13,10 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::Clock;
+
 pub use hpa::{Options as HpaOptions, Rescale};
+pub use jobs::FAILS;
 
 /// How workloads roll out.
 #[derive(Clone, Debug)]
@@ -27,6 +31,28 @@ impl Default for Rollout {
     fn default() -> Self {
         Self { delay: Duration::from_secs(1), pods: false }
     }
+}
+
+/// What becomes of Jobs. Each has one pod, whatever its parallelism.
+#[derive(Clone, Debug)]
+pub struct JobLife {
+    /// Whose time is written into statuses.
+    pub clock: Clock,
+    /// From the creation of a pod until it runs.
+    pub start: Duration,
+    /// How long it runs; `None`: for ever.
+    pub run: Option<Duration>,
+}
+
+impl Default for JobLife {
+    fn default() -> Self {
+        Self { clock: Clock::default(), start: Duration::from_secs(2), run: Some(Duration::from_secs(60)) }
+    }
+}
+
+/// Gives Jobs pods, which start, run and end.
+pub async fn jobs(client: Client, life: JobLife, shutdown: CancellationToken) {
+    shutdown.run_until_cancelled_owned(Box::pin(jobs::follow(client, life))).await;
 }
 
 /// Makes the status of Deployments follow their `spec.replicas`.

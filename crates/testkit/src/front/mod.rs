@@ -74,7 +74,8 @@ where
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let result = match fault {
+    let lost = fault == Some(Fault::LostAnswer);
+    let result = match fault.filter(|_| !lost) {
         Some(Fault::Disconnect) => return Err(Disconnected),
         Some(fault) => Err(refusal_of(fault, &recorded).await),
         None => match identity {
@@ -98,7 +99,7 @@ where
     };
     let response = result.unwrap_or_else(|refusal| refused(&refusal));
     lock(&server.log).answered(number, response.status().as_u16());
-    Ok(response)
+    if lost { Err(Disconnected) } else { Ok(response) }
 }
 
 /// Who asks: the identity of an in-process client, or that of a bearer token, or an administrator (there is nobody else
@@ -162,7 +163,9 @@ async fn refusal_of(fault: Fault, request: &Recorded) -> Refusal {
             "the server has received too many requests and has asked us to try again later",
         )
         .with_retry_after(i32::try_from(retry_after).unwrap_or(i32::MAX)),
-        Fault::Internal | Fault::Disconnect => Refusal::internal("a fault that the test asked for"),
+        Fault::Internal | Fault::Disconnect | Fault::LostAnswer => {
+            Refusal::internal("a fault that the test asked for")
+        }
         Fault::Unavailable => {
             Refusal::new(503, "ServiceUnavailable", "the server is currently unable to handle the request")
         }
