@@ -13,6 +13,7 @@ mod input;
 mod neighbours;
 mod report;
 mod requests;
+mod scaled_job;
 mod scaled_object;
 mod schema;
 mod triggers;

@@ -266,6 +266,8 @@ impl Flags {
                 announce_unexpected_parameters: environment::text("KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS")
                     .as_deref()
                     == Some("enabled"),
+                max_job_reconciles: environment::number("KEDA_SCALEDJOB_CTRL_MAX_RECONCILES")?
+                    .unwrap_or(ControllerOptions::default().max_job_reconciles),
                 max_reconciles: environment::number("KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES")?
                     .unwrap_or(ControllerOptions::default().max_reconciles),
                 file_root: Some(self.filepath_auth_root_path.clone())

@@ -74,6 +74,11 @@ fn sound_manifests() {
 }
 
 #[test]
+fn scaled_jobs() {
+    check("scaled-jobs", &[], "expected.txt", 1);
+}
+
+#[test]
 fn parameters_of_triggers() {
     check("parameters", &[], "expected.txt", 1);
     check("parameters", &["--output", "json"], "expected.json", 1);

@@ -33,7 +33,7 @@ use crate::{
     credentials::{Credentials, Read},
     events::{self, Notice, Recorder, Writer},
     index::{Index, ObjectKey, WorkloadKey},
-    kind::Scaled,
+    kind::{ObjectKind, Scaled},
     object::Object,
     options::ControllerOptions,
     raw_metrics::RawMetrics,
@@ -92,6 +92,7 @@ pub struct Controller {
     recorder: Recorder,
     writer: std::sync::Mutex<Option<Writer>>,
     reconciles: Semaphore,
+    job_reconciles: Semaphore,
     tasks: TaskTracker,
     epoch: Instant,
 }
@@ -132,6 +133,7 @@ impl Controller {
         Arc::new(Controller {
             reconciles: Semaphore::new(options.max_reconciles.max(1)),
             raw_metrics: RawMetrics::new(options.raw_metrics),
+            job_reconciles: Semaphore::new(options.max_job_reconciles.max(1)),
             reconciled: metrics.reconciles("scaledobject", options.max_reconciles.max(1)),
             options,
             scope,
@@ -261,8 +263,12 @@ impl Controller {
     }
 
     /// A place among the reconciles that may be under way; never refused, as the semaphore is never closed.
-    pub(crate) async fn reconcile_permit(&self) -> Option<SemaphorePermit<'_>> {
-        self.reconciles.acquire().await.ok()
+    pub(crate) async fn reconcile_permit(&self, kind: ObjectKind) -> Option<SemaphorePermit<'_>> {
+        let reconciles = match kind {
+            ObjectKind::ScaledObject => &self.reconciles,
+            ObjectKind::ScaledJob => &self.job_reconciles,
+        };
+        reconciles.acquire().await.ok()
     }
 
     /// The first instant after `from` that lies `offset` into an interval, counted from the start of this process.
@@ -299,9 +305,10 @@ impl Controller {
 
     /// The series that are there before anything was sampled: errors at zero, and what the HPA reads by itself, which is
     /// always active. Under a formula no trigger is.
-    fn show_triggers(&self, handle: &ObjectHandle, triggers: &TriggerSet) {
+    fn show_triggers<K: Scaled>(&self, handle: &ObjectHandle<K>, triggers: &TriggerSet) {
         let ObjectKey { namespace, name } = &handle.key;
-        self.metrics.object_succeeded(namespace, name);
+        K::succeeded(&self.metrics, &handle.key);
+        let job = K::WORDS.kind == ObjectKind::ScaledJob;
         if triggers.modifiers.is_some() {
             return;
         }
@@ -309,7 +316,7 @@ impl Controller {
             let (scaler, index) = (slot.parsed.label(), slot.parsed.context().index);
             for spec in slot.parsed.specs() {
                 let metric = spec.name();
-                let trigger = metrics::Trigger { namespace, metric, object: name, scaler, index, job: false };
+                let trigger = metrics::Trigger { namespace, metric, object: name, scaler, index, job };
                 self.metrics.active(&trigger, true);
             }
         }

@@ -119,6 +119,7 @@ pub(crate) trait Scaled:
 
     // Its series.
     fn failed(metrics: &metrics::Operator, key: &ObjectKey);
+    fn succeeded(metrics: &metrics::Operator, key: &ObjectKey);
     fn forget_triggers(metrics: &metrics::Operator, key: &ObjectKey);
     fn forget(metrics: &metrics::Operator, key: &ObjectKey);
 

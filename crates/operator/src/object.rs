@@ -164,7 +164,7 @@ impl<K: Scaled> Object<K> {
                     self.failures = 0;
                 }
                 let controller = Arc::clone(&self.controller);
-                let _permit = controller.reconcile_permit().await;
+                let _permit = controller.reconcile_permit(K::WORDS.kind).await;
                 if Box::pin(self.reconcile_once()).await.is_break() {
                     return;
                 }

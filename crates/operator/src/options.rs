@@ -61,6 +61,8 @@ pub struct ControllerOptions {
     ///
     /// Upstream's default of 5 throttles a cold start; a reconcile here holds no worker, so the default is 64.
     pub max_reconciles: usize,
+    /// ScaledJobs being reconciled at the same time (`KEDA_SCALEDJOB_CTRL_MAX_RECONCILES`); upstream's default is 1.
+    pub max_job_reconciles: usize,
     /// Where `filePath` finds its files (`--filepath-auth-root-path`); `None` refuses it.
     pub file_root: Option<PathBuf>,
     /// How long a `boundServiceAccountToken` lives (`KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY`), 1 h.
@@ -83,6 +85,7 @@ impl Default for ControllerOptions {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             http_timeout: Duration::from_secs(3),
             max_reconciles: 64,
+            max_job_reconciles: 64,
             file_root: None,
             bound_token_lifetime: keda_auth::BOUND_TOKEN_LIFETIME,
             vault: keda_auth::VaultSettings::default(),

@@ -136,6 +136,10 @@ impl Scaled for ScaledJob {
         metrics.job_failed(&key.namespace, &key.name);
     }
 
+    fn succeeded(metrics: &metrics::Operator, key: &ObjectKey) {
+        metrics.job_succeeded(&key.namespace, &key.name);
+    }
+
     fn forget_triggers(metrics: &metrics::Operator, key: &ObjectKey) {
         metrics.forget_job_triggers(&key.namespace, &key.name);
     }

@@ -2,7 +2,7 @@
 
 use keda_api::{ScaledJob, TriggerAuthenticationSpec, cloud_event_source::EventSubscription};
 use keda_core::{
-    admission::{Violation, authentication, cloud_events, scaled_object, told},
+    admission::{Violation, authentication, cloud_events, scaled_job as rules, scaled_object, told},
     refusal,
 };
 use serde_json::Value;
@@ -16,7 +16,10 @@ use crate::{
 /// A ScaledJob. A fault is counted among those of ScaledObjects, as upstream does.
 pub(crate) fn scaled_job(request: &Request, object: &ScaledJob, checker: &Checker) -> Verdict {
     let mut violations: Vec<Violation> = scaled_object::triggers(&object.spec.triggers).into_iter().collect();
-    let mut warnings = Vec::from_iter(refusal::unsupported_kind("ScaledJob"));
+    violations.extend(rules::job(object));
+    violations.extend(rules::triggers(&object.spec));
+    let mut warnings: Vec<String> =
+        rules::warnings(&object.spec).into_iter().map(|warning| warning.text).collect();
     if violations.is_empty() {
         let mut findings = checker.triggers.scaled_job(object);
         if checker.triggers.mode == TriggerMetadata::Refuse {
@@ -27,7 +30,7 @@ pub(crate) fn scaled_job(request: &Request, object: &ScaledJob, checker: &Checke
     }
     if !loses_nothing(request) {
         let action = if request.operation == "UPDATE" { "update" } else { "create" };
-        for violation in &violations {
+        for violation in violations.iter().filter(|violation| !violation.reason.is_empty()) {
             checker.metrics.validation_error(&request.namespace, action, violation.reason);
         }
     }

@@ -9,7 +9,7 @@ use super::{
     authentication, cloud_events,
     neighbours::{self, Autoscaler, Claim},
     requests::{self, Amounts, Containers},
-    scaled_object, told,
+    scaled_job, scaled_object, told,
 };
 
 /// A ScaledObject `shop/web` with a valid spec, changed by a JSON merge.
@@ -439,4 +439,46 @@ fn a_token_that_can_be_read_in_the_object_is_warned_of_6026() {
     for credential in [json!({}), json!({ "token": " " }), json!({ "serviceAccountName": "reader" })] {
         assert!(warned(credential, "kubernetes").is_empty());
     }
+}
+
+#[test]
+fn a_scaled_job_that_could_make_no_job() {
+    let job = |spec: serde_json::Value| -> keda_api::ScaledJob {
+        let mut object = json!({ "metadata": { "name": "work" }, "spec": {
+            "jobTargetRef": { "template": { "spec": { "containers": [{ "name": "w", "image": "w" }] } } },
+            "triggers": [{ "type": "cron", "metadata": {} }],
+        } });
+        object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        serde_json::from_value(object).unwrap()
+    };
+    let told = |object: &keda_api::ScaledJob| -> Vec<(String, String)> {
+        scaled_job::job(object).into_iter().map(|violation| (violation.path, violation.text)).collect()
+    };
+    assert_eq!(told(&job(json!({}))), []);
+    let mut long = job(json!({}));
+    long.metadata.name = Some("x".repeat(64));
+    assert_eq!(told(&long)[0].0, "metadata.name");
+    let template = |spec: serde_json::Value| job(json!({ "jobTargetRef": { "template": { "spec": spec } } }));
+    let (path, text) = told(&template(json!({ "containers": "none" }))).remove(0);
+    assert_eq!(path, "spec.jobTargetRef.template");
+    assert!(text.starts_with("spec.jobTargetRef.template: invalid type"), "{text}");
+    assert!(told(&template(json!({ "containers": [] })))[0].1.contains("at least one container"));
+    let typed = job(json!({ "triggers": [{ "type": "cron", "metadata": {}, "metricType": "Value" }] }));
+    let violations = scaled_job::triggers(&typed.spec);
+    assert_eq!(violations[0].path, "spec.triggers[0].metricType");
+    assert_eq!(violations[0].text, "Cannot set metricType in ScaledJob triggers");
+    let odd = job(json!({
+        "minReplicaCount": 3, "maxReplicaCount": 2, "scalingStrategy": { "strategy": "custom" },
+        "triggers": [{ "type": "cron", "metadata": {}, "useCachedMetrics": true }],
+    }));
+    let paths: Vec<String> =
+        scaled_job::warnings(&odd.spec).into_iter().map(|warning| warning.path).collect();
+    assert_eq!(
+        paths,
+        [
+            "spec.scalingStrategy.customScalingRunningJobPercentage",
+            "spec.minReplicaCount",
+            "spec.triggers[0].useCachedMetrics"
+        ]
+    );
 }

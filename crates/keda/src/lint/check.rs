@@ -4,7 +4,7 @@ use anyhow::Result;
 use keda_api::{
     ClusterTriggerAuthentication, GroupVersionKindResource, ScaledJob, ScaledObject, TriggerAuthentication,
 };
-use keda_core::{formula, refusal, triggers as trigger_rules};
+use keda_core::{formula, refusal};
 use keda_scaler::Registry;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use super::{
     input::Source,
     neighbours::Neighbours,
     report::{Entry, Finding, Report, Severity, Verdict},
-    requests, scaled_object,
+    requests, scaled_job, scaled_object,
     schema::Kinds,
     triggers::{self, Subject},
 };
@@ -136,14 +136,9 @@ impl Run<'_> {
                 }
             }
             ("ScaledJob", true) => {
-                findings.extend(
-                    refusal::unsupported_kind(object.kind()).map(|text| Finding::warning(object.line, text)),
-                );
                 if let Some(typed) = typed::<ScaledJob>(object) {
-                    if let Err(cause) = trigger_rules::check(&typed.spec.triggers)
-                        && sound
-                    {
-                        findings.push(Finding::error(object.line_of("spec.triggers"), cause.to_string()));
+                    if sound {
+                        findings.extend(scaled_job::check(object, &typed));
                     }
                     entries = self.scaled_job(object, &typed).await;
                 }

@@ -124,6 +124,10 @@ impl Scaled for ScaledObject {
         metrics.object_failed(&key.namespace, &key.name);
     }
 
+    fn succeeded(metrics: &metrics::Operator, key: &ObjectKey) {
+        metrics.object_succeeded(&key.namespace, &key.name);
+    }
+
     fn forget_triggers(metrics: &metrics::Operator, key: &ObjectKey) {
         metrics.forget_triggers(&key.namespace, &key.name);
     }

@@ -42,10 +42,6 @@ impl Object<ScaledJob> {
         let Some(outcomes) = self.sample(&triggers, inbox).await else { return };
         self.announce_failures(&triggers, &outcomes);
         let heard = heard(&triggers, outcomes);
-        if heard.errors.is_empty() {
-            let key = &self.handle.key;
-            self.controller.metrics().job_succeeded(&key.namespace, &key.name);
-        }
         self.resolve_doubts().await;
 
         let object = Arc::clone(&self.object);

@@ -87,6 +87,39 @@ async fn each_kind_is_held_against_its_rules_when_made_and_when_its_spec_changes
     assert!(!page.contains("keda_webhook_scaled_object_validations_total{"), "{page}");
 }
 
+/// What the API server or the controller would refuse later (docs/differences.md).
+#[tokio::test]
+async fn a_scaled_job_that_could_make_no_job_is_refused() {
+    let stage = Stage::up().await;
+    let cron = json!([{"type": "cron", "metadata": {}}]);
+    let job = |template: Value, triggers: &Value| {
+        of("ScaledJob", &json!({"jobTargetRef": {"template": template}, "triggers": triggers}))
+    };
+    let sound = json!({"spec": {"containers": [{"name": "main", "image": "job:1"}]}});
+    let typed = json!([{"type": "cron", "metadata": {}, "metricType": "Value"}]);
+    for (object, text) in [
+        (
+            job(json!({"spec": {"containers": []}}), &cron),
+            "spec.jobTargetRef.template.spec.containers is empty, a Job needs at least one container",
+        ),
+        (job(json!({"spec": []}), &cron), "spec.jobTargetRef.template.spec is not an object"),
+        (job(sound.clone(), &typed), "Cannot set metricType in ScaledJob triggers"),
+    ] {
+        let verdict = ask(&stage, "CREATE", &object, &Value::Null).await;
+        assert_eq!((verdict.code, verdict.message.as_str()), (403, text));
+    }
+    let mut long = job(sound.clone(), &cron);
+    long["metadata"]["name"] = json!("x".repeat(64));
+    assert!(!ask(&stage, "CREATE", &long, &Value::Null).await.allowed);
+    let mut custom = job(sound, &cron);
+    custom["spec"]["minReplicaCount"] = json!(101);
+    custom["spec"]["scalingStrategy"] = json!({"strategy": "custom"});
+    let verdict = ask(&stage, "CREATE", &custom, &Value::Null).await;
+    assert!(verdict.allowed);
+    assert_eq!(verdict.warnings[1], "minReplicaCount=101 is above maxReplicaCount=100 and counts as 100");
+    assert!(verdict.warnings[0].contains("strategy default is used"), "{:?}", verdict.warnings);
+}
+
 #[tokio::test]
 async fn every_path_answers_a_dry_run_and_a_body_it_cannot_read() {
     let stage = Stage::up().await;
