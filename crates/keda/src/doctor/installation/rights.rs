@@ -52,6 +52,10 @@ const WATCH: &[&str] = &["list", "watch"];
 const OPERATOR: &[Need] = &[
     need(&["get", "list", "watch", "patch"], "keda.sh", "scaledobjects"),
     need(&["patch"], "keda.sh", "scaledobjects/status"),
+    need(&["get", "list", "watch", "patch"], "keda.sh", "scaledjobs"),
+    need(&["patch"], "keda.sh", "scaledjobs/status"),
+    need(&["create", "delete", "get", "list", "watch"], "batch", "jobs"),
+    need(WATCH, "", "pods"),
     need(&["get", "list", "watch"], "keda.sh", "triggerauthentications"),
     need(&["patch"], "keda.sh", "triggerauthentications/status"),
     need(&["get", "list", "watch"], "keda.sh", "clustertriggerauthentications").of(Place::Cluster, ""),
