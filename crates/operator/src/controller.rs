@@ -82,6 +82,7 @@ pub struct Controller {
     environment: Environment,
     metrics: Arc<metrics::Operator>,
     reconciled: metrics::Reconciles,
+    jobs_reconciled: metrics::Reconciles,
     raw_metrics: RawMetrics,
     decisions: Option<mpsc::UnboundedSender<Decided>>,
     cluster: Cluster,
@@ -135,6 +136,7 @@ impl Controller {
             raw_metrics: RawMetrics::new(options.raw_metrics),
             job_reconciles: Semaphore::new(options.max_job_reconciles.max(1)),
             reconciled: metrics.reconciles("scaledobject", options.max_reconciles.max(1)),
+            jobs_reconciled: metrics.reconciles("scaledjob", options.max_job_reconciles.max(1)),
             options,
             scope,
             registry,
@@ -203,9 +205,12 @@ impl Controller {
         &self.raw_metrics
     }
 
-    /// Counts reconciles of ScaledObjects.
-    pub(crate) fn reconciled(&self) -> &metrics::Reconciles {
-        &self.reconciled
+    /// Counts the reconciles of a kind.
+    pub(crate) fn reconciled(&self, kind: ObjectKind) -> &metrics::Reconciles {
+        match kind {
+            ObjectKind::ScaledObject => &self.reconciled,
+            ObjectKind::ScaledJob => &self.jobs_reconciled,
+        }
     }
 
     pub(crate) fn cluster(&self) -> &Cluster {

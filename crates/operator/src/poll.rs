@@ -168,7 +168,11 @@ impl<K: Scaled> Object<K> {
     }
 
     /// Goes on with the metrics that sources say they have. A source whose metrics an HPA cannot have is at fault, and stays as it was.
-    pub(crate) async fn follow_sources(&mut self, triggers: Arc<TriggerSet>, polled: &mut [Polled]) -> Arc<TriggerSet> {
+    pub(crate) async fn follow_sources(
+        &mut self,
+        triggers: Arc<TriggerSet>,
+        polled: &mut [Polled],
+    ) -> Arc<TriggerSet> {
         let mut renewed = Vec::new();
         for (index, polled) in polled.iter_mut().enumerate() {
             renewed.extend(polled.renewed.take().map(|slot| (index, slot)));

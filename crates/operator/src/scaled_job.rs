@@ -26,7 +26,7 @@ use crate::{
     kind::{Common, ObjectKind, Ready, Scaled, Words},
     object::Object,
     reconcile::{Failure, Outcome},
-    samples::{Input, TriggerSet},
+    samples::{Input, TriggerSet, TriggerSlot},
 };
 
 /// The outcome of a good reconcile of a ScaledJob.
@@ -158,5 +158,19 @@ impl Scaled for ScaledJob {
 
     async fn poll(object: &mut Object<Self>, inbox: &mut watch::Receiver<Input<Self>>) {
         object.poll_jobs(inbox).await;
+    }
+
+    async fn renew(
+        object: &mut Object<Self>,
+        triggers: &Arc<TriggerSet>,
+        renewed: Vec<(usize, TriggerSlot)>,
+    ) -> Result<Arc<TriggerSet>, String> {
+        let triggers = Arc::new(triggers.with(renewed));
+        if let Some(prepared) = &mut object.ready {
+            prepared.triggers = Arc::clone(&triggers);
+        }
+        object.status.wanted.external_metric_names = Some(triggers.external_names());
+        object.controller.use_triggers(&object.handle, Some(Arc::clone(&triggers)));
+        Ok(triggers)
     }
 }

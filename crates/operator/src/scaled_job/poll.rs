@@ -12,13 +12,13 @@ use keda_core::{
         strategy::{self, Plan},
     },
 };
-use keda_scaler::Outcome;
 use tokio::sync::watch;
 
 use crate::{
     events::Notice,
+    listen::News,
     object::Object,
-    samples::{Input, TriggerSet},
+    samples::{Input, Polled, TriggerSet},
 };
 
 const ACTIVE: &str = "ScaledJobActive";
@@ -39,9 +39,11 @@ impl Object<ScaledJob> {
         let Some(prepared) = &self.ready else { return };
         let (triggers, bounds, strategy) =
             (Arc::clone(&prepared.triggers), prepared.bounds, prepared.strategy);
-        let Some(outcomes) = self.sample(&triggers, inbox).await else { return };
-        self.announce_failures(&triggers, &outcomes);
-        let heard = heard(&triggers, outcomes);
+        let mut unheard = News::default();
+        let Some(mut polled) = self.sample(&triggers, inbox, &mut unheard).await else { return };
+        let triggers = self.follow_sources(triggers, &mut polled).await;
+        self.announce_failures(&triggers, &polled);
+        let heard = heard(&triggers, &polled);
         self.resolve_doubts().await;
 
         let object = Arc::clone(&self.object);
@@ -108,12 +110,13 @@ impl Object<ScaledJob> {
 }
 
 /// Each trigger's answers as a queue. A trigger of which one metric could not be read has failed as a whole.
-fn heard(triggers: &TriggerSet, outcomes: Vec<Vec<Outcome>>) -> Heard {
+fn heard(triggers: &TriggerSet, polled: &[Polled]) -> Heard {
     let mut heard = Heard::default();
-    for (slot, outcomes) in triggers.slots.iter().zip(outcomes) {
-        let mut metrics = Vec::with_capacity(outcomes.len());
-        let mut errors = Vec::new();
-        for (spec, outcome) in slot.parsed.specs().iter().zip(&outcomes) {
+    for (slot, polled) in triggers.slots.iter().zip(polled) {
+        let mut metrics = Vec::with_capacity(polled.outcomes.len());
+        let mut errors: Vec<String> =
+            polled.fault.iter().map(|fault| format!("{}: {fault}", slot.parsed.label())).collect();
+        for (spec, outcome) in slot.parsed.specs().iter().zip(&polled.outcomes) {
             match &outcome.result {
                 Ok(reading) => metrics.push(Metric {
                     name: spec.name(),
