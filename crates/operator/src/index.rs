@@ -222,6 +222,11 @@ impl<K: Scaled> Objects<K> {
         write(&self.0).remove(key)
     }
 
+    /// All of them, in no order.
+    pub(crate) fn all(&self) -> Vec<Arc<ObjectHandle<K>>> {
+        read(&self.0).values().cloned().collect()
+    }
+
     /// The names of the objects that refer to each of these authentications; one that is being deleted is no user.
     pub(crate) fn users(&self, of: &BTreeSet<AuthenticationKey>) -> Users {
         let mut users = Users::new();

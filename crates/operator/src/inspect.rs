@@ -4,15 +4,17 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use serde::Serialize;
 
-use crate::{controller::Controller, samples::ObjectHandle};
+use crate::{controller::Controller, kind::Scaled, samples::ObjectHandle};
 
 /// A view into a running operator; empty until it leads. Cheap to clone, and keeps nothing alive.
 #[derive(Clone, Debug, Default)]
 pub struct Inspector(Arc<RwLock<Weak<Controller>>>);
 
-/// One ScaledObject.
+/// One ScaledObject or ScaledJob.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ObjectView {
+    /// Its kind.
+    pub kind: &'static str,
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -69,14 +71,16 @@ impl Inspector {
     /// Every object by namespace and name; nothing while this process does not lead.
     pub fn objects(&self) -> Option<Vec<ObjectView>> {
         let controller = self.0.read().unwrap_or_else(PoisonError::into_inner).upgrade()?;
-        let handles = controller.index().objects_where(|_| true);
-        let mut objects: Vec<ObjectView> = handles.iter().map(|handle| object(handle)).collect();
-        objects.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        let index = controller.index();
+        let mut objects: Vec<ObjectView> =
+            index.scaled_objects.all().iter().map(|handle| object(handle)).collect();
+        objects.extend(index.scaled_jobs.all().iter().map(|handle| object(handle)));
+        objects.sort_by(|a, b| (&a.namespace, &a.name, a.kind).cmp(&(&b.namespace, &b.name, b.kind)));
         Some(objects)
     }
 }
 
-fn object(handle: &ObjectHandle) -> ObjectView {
+fn object<K: Scaled>(handle: &ObjectHandle<K>) -> ObjectView {
     let triggers = handle.triggers();
     let health = handle.health();
     let metric = |name: &str| {
@@ -93,9 +97,10 @@ fn object(handle: &ObjectHandle) -> ObjectView {
     };
     let slots = triggers.iter().flat_map(|set| &set.slots);
     ObjectView {
+        kind: K::WORDS.name,
         namespace: handle.key.namespace.clone(),
         name: handle.key.name.clone(),
-        generation: handle.inbox.borrow().object.metadata.generation,
+        generation: handle.inbox.borrow().object.meta().generation,
         state: match (&triggers, handle.is_settled()) {
             (Some(_), _) => "polled",
             (None, true) => "not polled",

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::{
     events::Notice,
     index::ObjectKey,
-    kind::Scaled,
+    kind::{ObjectKind, Scaled},
     listen::News,
     object::Object,
     raw_metrics::Occasion,
@@ -192,6 +192,29 @@ impl<K: Scaled> Object<K> {
         }
     }
 
+    /// The log line of a failure, with the fields that people look for in upstream's.
+    fn log_failure(&self, scaler: &str, error: &str) {
+        let ObjectKey { namespace, name } = &self.handle.key;
+        match K::WORDS.kind {
+            ObjectKind::ScaledObject => tracing::error!(
+                logger = "scale_handler",
+                scaledObject.Namespace = namespace,
+                scaledObject.Name = name,
+                scaler,
+                error,
+                "error getting metric for scaler"
+            ),
+            ObjectKind::ScaledJob => tracing::error!(
+                logger = "scale_handler",
+                scaledJob.Namespace = namespace,
+                scaledJob.Name = name,
+                scaler,
+                error,
+                "error getting metric for scaler"
+            ),
+        }
+    }
+
     /// The event and log line of each failure, whether or not something stands in for it.
     pub(crate) fn announce_failures(&mut self, triggers: &TriggerSet, polled: &[Polled]) {
         // Upstream's word where the value only feeds a formula.
@@ -209,14 +232,7 @@ impl<K: Scaled> Object<K> {
                 K::failed(self.controller.metrics(), &self.handle.key);
             }
             for text in errors {
-                tracing::error!(
-                    logger = "scale_handler",
-                    kind = K::WORDS.name,
-                    object = %self.handle.key,
-                    scaler = slot.parsed.label(),
-                    error = text,
-                    "error getting metric for scaler"
-                );
+                self.log_failure(slot.parsed.label(), &text);
                 self.announce(Notice::warning(reason, text));
             }
         }
