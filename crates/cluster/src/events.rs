@@ -4,11 +4,17 @@
 //! that none is refused and lost (core.md §12 row 5). They have a bounded queue and a writer of their own: scaling
 //! never waits for an event. An event that repeats what was just said is not written again until
 //! [`REPEAT_AFTER`] has passed, so an object that keeps failing the same way costs next to nothing.
+//!
+//! What waits when the process ends is still written ([`Writer::flush`]): the last thing that is said of an object, such as
+//! its deletion, is often why somebody looks.
 
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +29,9 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::bounded;
 
 /// The API's limit on `note` (`k8s.io/kubernetes/pkg/apis/core/validation/events.go`).
 const NOTE_LIMIT: usize = 1024;
@@ -88,10 +97,17 @@ impl Said {
     }
 }
 
+/// Hears everything that is handed in, as it is handed in, whole and at once. It must not block.
+pub trait Listener: Send + Sync {
+    /// Something is said about an object.
+    fn hear(&self, regarding: &ObjectReference, notice: &Notice);
+}
+
 /// The place where events are handed in; cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<(ObjectReference, Notice)>,
+    listener: Option<Arc<dyn Listener>>,
 }
 
 impl Recorder {
@@ -101,11 +117,20 @@ impl Recorder {
     pub fn new(client: Client, clock: Clock, controller: &'static str) -> (Self, Writer) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let instance = format!("{controller}-{}", host_name());
-        (Recorder { queue }, Writer { client, clock, controller, instance, waiting })
+        (Recorder { queue, listener: None }, Writer { client, clock, controller, instance, waiting })
+    }
+
+    /// The same, heard by somebody.
+    #[must_use]
+    pub fn heard_by(self, listener: Arc<dyn Listener>) -> Self {
+        Recorder { listener: Some(listener), ..self }
     }
 
     /// Queues an event; drops it, with a log line, when the API server has fallen far behind.
     pub fn publish(&self, regarding: ObjectReference, notice: Notice) {
+        if let Some(listener) = &self.listener {
+            listener.hear(&regarding, &notice);
+        }
         if let Err(error) = self.queue.try_send((regarding, notice)) {
             let (regarding, notice) = match error {
                 mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event) => event,
@@ -128,7 +153,7 @@ pub fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
     object.object_ref(&())
 }
 
-/// Writes queued events until every recorder is gone.
+/// Writes queued events.
 pub struct Writer {
     client: Client,
     clock: Clock,
@@ -138,18 +163,46 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Does the work.
-    pub async fn run(mut self) {
-        let Writer { client, clock, controller, instance, waiting } = &mut self;
+    /// Does the work until `end`, or until every recorder is gone. Writes that are under way then are finished.
+    pub async fn run(&mut self, end: &CancellationToken) {
+        self.write(end.cancelled(), None).await;
+    }
+
+    /// Writes what still waits, within a time. Call it when nobody hands in events any more.
+    pub async fn flush(mut self, within: Duration) {
+        self.waiting.close();
+        // Not a timeout around the whole: what is not begun within the time is counted below.
+        self.write(tokio::time::sleep(within), Some(Instant::now() + within)).await;
+        let mut lost = 0;
+        while self.waiting.recv().await.is_some() {
+            lost += 1;
+        }
+        if lost > 0 {
+            tracing::warn!(logger = "events", lost, "events not written, the process ends");
+        }
+    }
+
+    async fn write(&mut self, end: impl Future<Output = ()>, deadline: Option<Instant>) {
+        let Writer { client, clock, controller, instance, waiting } = self;
         let events = futures::stream::poll_fn(|context| waiting.poll_recv(context));
         events
+            .take_until(Box::pin(end))
             .for_each_concurrent(CONCURRENCY, |(regarding, notice)| {
                 let event = compose(regarding, notice, clock, (controller, instance));
                 let client = client.clone();
                 async move {
                     let namespace = event.metadata.namespace.clone().unwrap_or_default();
                     let api: Api<Event> = Api::namespaced(client, &namespace);
-                    if let Err(error) = api.create(&PostParams::default(), &event).await {
+                    let parameters = PostParams::default();
+                    let written = bounded(api.create(&parameters, &event));
+                    let written = match deadline {
+                        Some(at) => match tokio::time::timeout_at(at, written).await {
+                            Ok(written) => written,
+                            Err(_) => Err(kube::Error::Service("the process ends".into())),
+                        },
+                        None => written.await,
+                    };
+                    if let Err(error) = written {
                         // A namespace that is being deleted takes no more events: expected at teardown.
                         tracing::debug!(logger = "events", reason = event.reason, error = %error, "event not written");
                     }
@@ -204,7 +257,47 @@ pub fn host_name() -> String {
 
 #[cfg(test)]
 mod tests {
+    use keda_testkit::ApiServer;
+
     use super::*;
+
+    fn regarding(name: &str) -> ObjectReference {
+        ObjectReference {
+            kind: Some("ScaledObject".to_owned()),
+            namespace: Some("default".to_owned()),
+            name: Some(name.to_owned()),
+            ..ObjectReference::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_at_the_end_is_still_written() {
+        let server = ApiServer::new();
+        let (recorder, mut writer) = Recorder::new(server.client(), Clock::system(), "test");
+        let end = CancellationToken::new();
+        end.cancel();
+        writer.run(&end).await;
+        for index in 0..100 {
+            recorder
+                .publish(regarding(&format!("web-{index}")), Notice::normal("ScaledObjectReady", "it is"));
+        }
+        writer.flush(Duration::from_secs(1)).await;
+        assert_eq!(server.all::<Event>("default").len(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_answer_holds_up_nobody() {
+        let server = ApiServer::new();
+        server.faults().latency(Duration::from_secs(60));
+        let (recorder, writer) = Recorder::new(server.client(), Clock::system(), "test");
+        for index in 0..100 {
+            recorder
+                .publish(regarding(&format!("web-{index}")), Notice::normal("ScaledObjectReady", "it is"));
+        }
+        let began = Instant::now();
+        writer.flush(Duration::from_secs(1)).await;
+        assert_eq!(began.elapsed().as_secs(), 1);
+    }
 
     #[test]
     fn notes_are_cut_to_what_the_api_takes() {

@@ -52,6 +52,26 @@ fn with_causes(sentence: &str, causes: &[String]) -> String {
     message
 }
 
+/// Active, of a CloudEventSource: events go out, or would (`apis/eventing/v1alpha1/cloudeventsource_types.go`).
+pub fn cloud_events_delivered() -> Condition {
+    Condition::new(
+        Condition::ACTIVE,
+        True,
+        "CloudEventSourceActive",
+        "Is configured to send events to the configured destination",
+    )
+}
+
+/// Not active, of a CloudEventSource: its events cannot be sent. The message ends with what is in the way.
+pub fn cloud_events_undelivered(cause: &str) -> Condition {
+    Condition::new(
+        Condition::ACTIVE,
+        False,
+        "CloudEventSourceFailed",
+        with_causes("Failed to send events to the configured destination", &[cause.to_owned()]),
+    )
+}
+
 /// Not ready: nothing is active and a trigger fails. The message ends with what went wrong.
 pub fn trigger_error(causes: &[String]) -> Condition {
     Condition::new(

@@ -10,6 +10,7 @@ pub mod activity;
 pub mod admission;
 pub mod autoscale;
 pub mod bounds;
+pub mod cloud_events;
 pub mod conditions;
 pub mod cron;
 pub mod decide;

@@ -46,12 +46,3 @@ pub fn check_of(violation: &Violation) -> &'static str {
 pub fn trigger(index: usize, trigger_type: &str, fault: impl std::fmt::Display) -> String {
     format!("trigger {index} ({trigger_type}): {fault}")
 }
-
-/// What is said of a kind that no controller of this version looks at.
-pub fn unsupported_kind(kind: &str) -> Option<String> {
-    let what = match kind {
-        "CloudEventSource" | "ClusterCloudEventSource" => "no event is sent",
-        _ => return None,
-    };
-    Some(format!("{kind} is not supported yet by this version of keda-rs: {what}"))
-}

@@ -66,6 +66,9 @@ pub(crate) struct Flags {
     /// The cluster's DNS domain, for certificates.
     #[arg(long, default_value = "cluster.local")]
     k8s_cluster_domain: String,
+    /// Name of the cluster in CloudEvents, where a source gives none.
+    #[arg(long, default_value = keda_core::cloud_events::DEFAULT_CLUSTER)]
+    k8s_cluster_name: String,
     #[command(flatten)]
     rotation: RotationFlags,
     /// Folder below which ClusterTriggerAuthentications may read files (filePath); empty refuses them.
@@ -129,9 +132,6 @@ struct RotationFlags {
 /// Upstream's flags whose feature is not built yet, or has no counterpart here.
 #[derive(Debug, clap::Args)]
 struct Inert {
-    /// Not supported yet: CloudEvents.
-    #[arg(long, default_value = "kubernetes-default")]
-    k8s_cluster_name: String,
     /// Without effect: connections are bounded a host, see --http-max-idle-conns-per-host.
     #[arg(long, default_value_t = 0)]
     http_max_idle_conns: usize,
@@ -277,6 +277,7 @@ impl Flags {
                 restrict_secret_access: environment::restricted_secrets(),
                 raw_metrics: raw_metrics(environment::text),
                 vault: environment::vault(&self.vault_service_account_dir)?,
+                cluster_name: self.k8s_cluster_name.clone(),
                 ..ControllerOptions::default()
             },
             pod_namespace: namespace,

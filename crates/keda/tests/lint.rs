@@ -85,6 +85,11 @@ fn parameters_of_triggers() {
 }
 
 #[test]
+fn event_sources() {
+    check("events", &[], "expected.txt", 1);
+}
+
+#[test]
 fn references_to_other_objects() {
     check("references", &[], "expected.txt", 1);
     check("references", &["--strict"], "expected-strict.txt", 1);

@@ -10,7 +10,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use keda_api::ScaledObject;
-use keda_auth::Stores;
+use keda_auth::{Files, Stores};
 use keda_core::{
     admission::neighbours::{Autoscaler, Claim},
     decide::Decision,
@@ -29,9 +29,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     authentications::{self, AuthenticationKey, AuthenticationKind, Authentications},
+    cloud_events::{self, Sources},
     cluster::Cluster,
     credentials::{Credentials, Read},
-    events::{self, Notice, Recorder, Writer},
+    events::{self, Listener, Notice, Recorder, Writer},
     index::{Index, ObjectKey, WorkloadKey},
     kind::{ObjectKind, Scaled},
     object::Object,
@@ -90,6 +91,7 @@ pub struct Controller {
     authentications: Authentications,
     credentials: Credentials,
     stores: Stores,
+    cloud_events: Arc<Sources>,
     recorder: Recorder,
     writer: std::sync::Mutex<Option<Writer>>,
     reconciles: Semaphore,
@@ -131,6 +133,21 @@ impl Controller {
             environment.clock,
             options.vault.clone(),
         );
+        let settings = cloud_events::Settings {
+            cluster_name: options.cluster_name.clone(),
+            cluster_object_namespace: scope.cluster_object_namespace.clone(),
+            files: options.file_root.clone().map_or(Files::Off, Files::Below),
+            stores: stores.clone(),
+            bound_token_lifetime: options.bound_token_lifetime,
+            destinations: options.destinations.clone(),
+            // As [`Controller::reader`] has them.
+            secrets_of: options
+                .restrict_secret_access
+                .then(|| scope.cluster_object_namespace.clone().unwrap_or_default()),
+            authentication_selector: scope.trigger_authentication_selector.clone(),
+        };
+        let cloud_events =
+            Arc::new(Sources::new(client.clone(), environment.clone(), Arc::clone(&metrics), settings));
         Arc::new(Controller {
             reconciles: Semaphore::new(options.max_reconciles.max(1)),
             raw_metrics: RawMetrics::new(options.raw_metrics),
@@ -148,7 +165,8 @@ impl Controller {
             authentications: Authentications::default(),
             credentials: Credentials::default(),
             stores,
-            recorder,
+            recorder: recorder.heard_by(Arc::clone(&cloud_events) as Arc<dyn Listener>),
+            cloud_events,
             writer: std::sync::Mutex::new(Some(writer)),
             tasks: TaskTracker::new(),
             epoch: Instant::now(),
@@ -159,9 +177,13 @@ impl Controller {
     /// ends when `shutdown` is cancelled, and [`Controller::stopped`] waits for that.
     pub async fn start(self: &Arc<Self>, shutdown: &CancellationToken) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer {
-            let shutdown = shutdown.clone();
-            self.tasks.spawn(async move { shutdown.run_until_cancelled_owned(writer.run()).await });
+        if let Some(mut writer) = writer {
+            let (controller, shutdown) = (Arc::clone(self), shutdown.clone());
+            self.tasks.spawn(async move {
+                writer.run(&shutdown).await;
+                // For the flush.
+                *controller.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
+            });
         }
         watch::start(self, shutdown).await;
         // Not before: until everything has been listed, whoever refers to an authentication may be missing.
@@ -174,10 +196,21 @@ impl Controller {
         });
     }
 
-    /// Waits until every task has ended, after the shutdown.
+    /// Waits until every task has ended, after the shutdown. Nothing is decided or scaled from here on.
     pub async fn stopped(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// After [`Controller::stopped`]: writes the events that wait, and sends the CloudEvents, within a time for each.
+    pub async fn flush(&self, within: Duration) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let write = async {
+            if let Some(writer) = writer {
+                writer.flush(within).await;
+            }
+        };
+        futures::future::join(write, self.cloud_events.flush(within)).await;
     }
 
     pub(crate) fn options(&self) -> &ControllerOptions {
@@ -455,8 +488,21 @@ impl Controller {
         self.authentication_changed(key);
     }
 
+    pub(crate) fn event_source_applied(
+        &self,
+        declared: impl Into<cloud_events::Declared>,
+        shutdown: &CancellationToken,
+    ) {
+        self.cloud_events.applied(declared, &self.tasks, shutdown);
+    }
+
+    pub(crate) fn event_source_removed(&self, key: &ObjectKey) {
+        self.cloud_events.removed(key);
+    }
+
     /// A TriggerAuthentication was created, changed or deleted: whoever refers to it resolves it again.
     fn authentication_changed(&self, key: &AuthenticationKey) {
+        self.cloud_events.authentication_changed(key);
         self.index.nudge_users(key);
     }
 

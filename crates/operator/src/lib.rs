@@ -8,6 +8,7 @@
 mod apply;
 mod authentications;
 mod certificates;
+mod cloud_events;
 mod controller;
 mod credentials;
 mod decide;

@@ -73,6 +73,8 @@ pub struct ControllerOptions {
     pub destinations: keda_scaler::destinations::Policy,
     /// Read Secrets of the cluster object namespace only (`KEDA_RESTRICT_SECRET_ACCESS`).
     pub restrict_secret_access: bool,
+    /// Name of the cluster in CloudEvents, where a source gives none (`--k8s-cluster-name`).
+    pub cluster_name: String,
     /// Announce metadata keys that no parameter claims (`KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS=enabled`).
     pub announce_unexpected_parameters: bool,
     /// Which values subscribers are sent (`RAW_METRICS_GRPC_PROTOCOL=enabled`, `RAW_METRICS_MODE`).
@@ -91,6 +93,7 @@ impl Default for ControllerOptions {
             vault: keda_auth::VaultSettings::default(),
             destinations: keda_scaler::destinations::Policy::default(),
             restrict_secret_access: false,
+            cluster_name: keda_core::cloud_events::DEFAULT_CLUSTER.to_owned(),
             announce_unexpected_parameters: false,
             raw_metrics: RawMetricsMode::Off,
         }

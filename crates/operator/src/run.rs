@@ -5,7 +5,9 @@ use std::{io, sync::Arc, time::Duration};
 use keda_metrics_service::api::{
     metrics_service_server::MetricsServiceServer, raw_metrics_service_server::RawMetricsServiceServer,
 };
+use keda_scaler::Clock;
 use keda_tls::{Acceptor, ClientAuth, Files, Folder, Incoming, Policy, make::KeyKind};
+use kube::Client;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +24,8 @@ use crate::{
 const CALLS: Duration = Duration::from_secs(1);
 /// How long tasks may take to end after a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long events that wait may take after that, and CloudEvents beside them.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Why an operator stopped although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -87,22 +91,26 @@ pub async fn run(
             Certificates::Given(folder)
         }
     };
-    let Some(election) = options.leader_election.clone() else {
-        return lead(&options, dependencies, certificates, &health, &shutdown).await;
-    };
     let clock = dependencies.environment.clock;
-    let mut candidate = Candidate::new(dependencies.client.clone(), &options.pod_namespace, clock, election);
+    let (client, metrics) = (dependencies.client.clone(), Arc::clone(&dependencies.metrics));
+    let Some(election) = options.leader_election.clone() else {
+        let controller = controller(&options, dependencies);
+        let led = lead(&options, &controller, client, clock, certificates, &health, &shutdown).await;
+        controller.flush(LAST_WORDS).await;
+        return led;
+    };
+    let mut candidate = Candidate::new(client.clone(), &options.pod_namespace, clock, election);
     health.standing_by();
     if shutdown.run_until_cancelled(candidate.acquire()).await.is_none() {
         return Ok(());
     }
-    let metrics = Arc::clone(&dependencies.metrics);
+    let controller = controller(&options, dependencies);
     let lease = options.leader_election.as_ref().map(|election| election.lease.clone()).unwrap_or_default();
     metrics.leader(&lease, true);
     let leading = shutdown.child_token();
     let (led, held) = tokio::join!(
         async {
-            let led = lead(&options, dependencies, certificates, &health, &leading).await;
+            let led = lead(&options, &controller, client, clock, certificates, &health, &leading).await;
             leading.cancel();
             led
         },
@@ -117,22 +125,35 @@ pub async fn run(
         // Every task has ended by now: whoever takes over works alone.
         candidate.release().await;
     }
+    // What was said is true whoever leads: this needs no lease, and the next leader need not wait for it.
+    controller.flush(LAST_WORDS).await;
     held.map_err(Error::from).and(led)
+}
+
+/// The loop, not started yet.
+fn controller(options: &Options, dependencies: Dependencies) -> Arc<Controller> {
+    let scope = Scope {
+        namespaces: options.watch_namespaces.clone(),
+        label_selector: options.label_selector.clone(),
+        trigger_authentication_selector: options.trigger_authentication_selector.clone(),
+        cluster_object_namespace: options.cluster_object_namespace.clone(),
+    };
+    Controller::new(options.controller.clone(), scope, dependencies)
 }
 
 /// The work of a leader: the loop and the metrics service.
 async fn lead(
     options: &Options,
-    dependencies: Dependencies,
+    controller: &Arc<Controller>,
+    client: Client,
+    clock: Clock,
     certificates: Certificates,
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
     let folder = match (certificates, options.rotation.clone()) {
         (Certificates::Kept(serving), Some(rotation)) => {
-            let clock = dependencies.environment.clock;
-            let (client, namespace) = (&dependencies.client, &options.pod_namespace);
-            let keeper = Keeper::new(client, namespace, rotation, clock, serving.clone());
+            let keeper = Keeper::new(&client, &options.pod_namespace, rotation, clock, serving.clone());
             let shutdown = shutdown.clone();
             tokio::spawn(async move { keeper.keep(&shutdown).await });
             serving.folder()
@@ -140,18 +161,11 @@ async fn lead(
         (Certificates::Kept(serving), None) => serving.folder(),
         (Certificates::Given(folder), _) => folder,
     };
-    let scope = Scope {
-        namespaces: options.watch_namespaces.clone(),
-        label_selector: options.label_selector.clone(),
-        trigger_authentication_selector: options.trigger_authentication_selector.clone(),
-        cluster_object_namespace: options.cluster_object_namespace.clone(),
-    };
-    let controller = Controller::new(options.controller.clone(), scope, dependencies);
-    options.inspector.look_into(&controller);
+    options.inspector.look_into(controller);
     if shutdown.run_until_cancelled(controller.start(shutdown)).await.is_some() {
         // Only now: an operator that knows no object yet would deny them all, and adapters would forget their values.
         tracing::info!(logger = "setup", "watches are in sync, scaling");
-        let served = serve(options, folder, Metrics::new(Arc::clone(&controller)), health, shutdown).await;
+        let served = serve(options, folder, Metrics::new(Arc::clone(controller)), health, shutdown).await;
         // A failure must not leave half an operator running.
         shutdown.cancel();
         served?;

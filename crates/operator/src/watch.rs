@@ -3,10 +3,10 @@
 //! One watch a kind and namespace. Workloads and HPAs are decoded into the few fields that are used. A watch that
 //! ends is restarted with backoff by `kube::runtime::watcher`; a re-list reports what vanished meanwhile.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use keda_api::{ScaledJob, ScaledObject};
+use keda_api::{CloudEventSource, ClusterCloudEventSource, ScaledJob, ScaledObject};
 use keda_cluster::follow::{Change, follow, wait};
 use kube::{
     Api, Resource,
@@ -32,6 +32,9 @@ pub(crate) struct WorkloadSpec {
 }
 
 type Workload = Object<WorkloadSpec, NotUsed>;
+
+/// How long the start waits for the sources of CloudEvents: scaling does not depend on them.
+const SOURCES: Duration = Duration::from_secs(5);
 
 /// Starts every watch; returns when the first complete list of each kind the loop depends on has been seen.
 pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationToken) {
@@ -69,7 +72,10 @@ pub(crate) async fn start(controller: &Arc<Controller>, shutdown: &CancellationT
     for namespace in controller.namespaces() {
         synced.extend(watch_jobs(controller, namespace.as_deref(), shutdown));
     }
+    let sources = watch_event_sources(controller, shutdown);
     wait(synced).await;
+    // What the first reconciles have to say finds its receivers. They may be late, or not be allowed to be watched at all.
+    let _late = tokio::time::timeout(SOURCES, wait(sources)).await;
 
     // Objects come last, so that their first reconcile finds the workloads, HPAs and Jobs that exist already.
     let mut synced = Vec::new();
@@ -156,6 +162,31 @@ fn watch_authentications(
         Change::Applied(object) => controller.authentication_applied(kind, &object, false),
         Change::Removed(key) => controller.authentication_removed(&(kind, key)),
     })
+}
+
+/// Follows both kinds of receivers of CloudEvents. No selector applies to them.
+fn watch_event_sources(
+    controller: &Arc<Controller>,
+    shutdown: &CancellationToken,
+) -> Vec<watch::Receiver<bool>> {
+    let mut synced = Vec::new();
+    for namespace in controller.namespaces() {
+        let (controller, stop) = (Arc::clone(controller), shutdown.clone());
+        let api = scoped::<CloudEventSource>(&controller, namespace.as_deref());
+        let changes = watcher(api, watcher::Config::default());
+        synced.push(follow("cloudeventsources", changes, shutdown, move |change| match change {
+            Change::Found(object) | Change::Applied(object) => controller.event_source_applied(object, &stop),
+            Change::Removed(key) => controller.event_source_removed(&key),
+        }));
+    }
+    let (controller, stop) = (Arc::clone(controller), shutdown.clone());
+    let changes =
+        watcher(Api::<ClusterCloudEventSource>::all(controller.client()), watcher::Config::default());
+    synced.push(follow("clustercloudeventsources", changes, shutdown, move |change| match change {
+        Change::Found(object) | Change::Applied(object) => controller.event_source_applied(object, &stop),
+        Change::Removed(key) => controller.event_source_removed(&key),
+    }));
+    synced
 }
 
 fn scoped<K>(controller: &Controller, namespace: Option<&str>) -> Api<K>

@@ -126,11 +126,11 @@ async fn decide(checker: &Checker, kind: Kind, request: &Request) -> Verdict {
             .map_or_else(|verdict| verdict, |object| others::trigger_authentication(request, &object.spec.0)),
         Kind::CloudEventSource => read::<CloudEventSource>(kind, request).map_or_else(
             |verdict| verdict,
-            |object| others::cloud_event_source(request, object.spec.event_subscription.as_ref()),
+            |object| others::cloud_event_source(request, &object.spec, false),
         ),
         Kind::ClusterCloudEventSource => read::<ClusterCloudEventSource>(kind, request).map_or_else(
             |verdict| verdict,
-            |object| others::cloud_event_source(request, object.spec.event_subscription.as_ref()),
+            |object| others::cloud_event_source(request, &object.spec.0, true),
         ),
     }
 }

@@ -1,6 +1,6 @@
 //! The other five kinds: their rules need nothing but the object.
 
-use keda_api::{ScaledJob, TriggerAuthenticationSpec, cloud_event_source::EventSubscription};
+use keda_api::{ScaledJob, TriggerAuthenticationSpec, cloud_event_source::CloudEventSourceSpec};
 use keda_core::{
     admission::{Violation, authentication, cloud_events, scaled_job as rules, scaled_object, told},
     refusal,
@@ -44,9 +44,9 @@ pub(crate) fn trigger_authentication(request: &Request, spec: &TriggerAuthentica
 }
 
 /// A CloudEventSource or ClusterCloudEventSource.
-pub(crate) fn cloud_event_source(request: &Request, subscription: Option<&EventSubscription>) -> Verdict {
-    let warnings = Vec::from_iter(refusal::unsupported_kind(&request.kind.kind));
-    verdict(request, &cloud_events::check(subscription), warnings)
+pub(crate) fn cloud_event_source(request: &Request, spec: &CloudEventSourceSpec, clustered: bool) -> Verdict {
+    let warnings = cloud_events::warnings(spec, clustered).into_iter().map(|warning| warning.text).collect();
+    verdict(request, &cloud_events::check(spec.event_subscription.as_ref()), warnings)
 }
 
 fn verdict(request: &Request, violations: &[Violation], warnings: Vec<String>) -> Verdict {

@@ -1,6 +1,10 @@
 //! The wiring.
 
-use std::{net::SocketAddr, sync::Arc, time::UNIX_EPOCH};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use keda_cluster::events::Recorder;
 use keda_scaler::{Clock, Registry};
@@ -21,6 +25,9 @@ use crate::{
     serve::{self, App},
     triggers::Judge,
 };
+
+/// How long events that wait may take after a shutdown.
+const EVENTS: Duration = Duration::from_secs(1);
 
 /// What the process is given.
 pub struct Dependencies {
@@ -104,10 +111,11 @@ pub async fn run_on(
 
     let cache = Cache::start(&client, &stop);
     let _known = ready.0.set(checks(&serving, &cache, &shutdown));
-    let (recorder, writer) = Recorder::new(client.clone(), Clock::system(), "keda-admission");
+    let (recorder, mut writer) = Recorder::new(client.clone(), Clock::system(), "keda-admission");
     let stopped = stop.clone();
-    parts.spawn(async move {
-        stopped.run_until_cancelled_owned(writer.run()).await;
+    let writing = tokio::spawn(async move {
+        writer.run(&stopped).await;
+        writer
     });
     let app = Arc::new(App {
         checker: Checker {
@@ -143,6 +151,9 @@ pub async fn run_on(
     };
     stop.cancel();
     while parts.join_next().await.is_some() {}
+    if let Ok(writer) = writing.await {
+        writer.flush(EVENTS).await;
+    }
     ended
 }
 

@@ -405,9 +405,10 @@ fn event_subscriptions() {
             json!({"includedEventTypes": [], "excludedEventTypes": []}),
             "setting included types and excluded types at the same time is not supported",
         ),
+        (json!({"includedEventTypes": ["keda.authentication.triggerauthentication.created.v1"]}), ""),
         (
-            json!({"includedEventTypes": ["keda.authentication.triggerauthentication.created.v1"]}),
-            "includedEventType: keda.authentication.triggerauthentication.created.v1 in cloudeventsource/clustercloudeventsource spec is not supported",
+            json!({"includedEventTypes": ["keda.authentication.created.v1"]}),
+            "includedEventType: keda.authentication.created.v1 in cloudeventsource/clustercloudeventsource spec is not supported",
         ),
         (
             json!({"excludedEventTypes": ["keda.scaledobject.ready"]}),
@@ -481,4 +482,56 @@ fn a_scaled_job_that_could_make_no_job() {
             "spec.triggers[0].useCachedMetrics"
         ]
     );
+}
+
+#[test]
+fn event_sources_that_send_nothing_or_not_as_they_look() {
+    let topic = json!({"azureEventGridTopic": {"endpoint": "https://topic.eventgrid.azure.net/api/events"}});
+    let both = json!({"http": {"uri": "http://sink"}, "azureEventGridTopic": {"endpoint": "https://topic"}});
+    for (clustered, given, texts) in [
+        (false, json!({"destination": {"http": {"uri": "https://sink/in"}}}), vec![]),
+        (
+            false,
+            json!({"destination": {}}),
+            vec!["no event is sent: destination must have http or azureEventGridTopic"],
+        ),
+        (
+            false,
+            json!({"destination": {"http": {"uri": "sink"}}}),
+            vec!["no event is sent: destination.http.uri must be an http or https address"],
+        ),
+        (
+            false,
+            json!({"destination": both, "authenticationRef": {"name": "a"}}),
+            vec![
+                "azureEventGridTopic has no effect beside http: events go to one destination",
+                "authenticationRef has no effect on an http destination: events are sent without credentials",
+            ],
+        ),
+        (
+            false,
+            json!({"destination": topic}),
+            vec![
+                "no event is sent: an azureEventGridTopic needs an authenticationRef with the parameter accessKey or podIdentity azure-workload",
+            ],
+        ),
+        (false, json!({"destination": topic, "authenticationRef": {"name": "a"}}), vec![]),
+        (
+            true,
+            json!({"destination": topic, "authenticationRef": {"name": "a"}}),
+            vec![
+                "no event is sent: authenticationRef of a ClusterCloudEventSource must be of kind ClusterTriggerAuthentication: it has no namespace to look in",
+            ],
+        ),
+        (
+            true,
+            json!({"destination": topic, "authenticationRef": {"name": "a", "kind": "ClusterTriggerAuthentication"}}),
+            vec![],
+        ),
+    ] {
+        let spec = serde_json::from_value(given.clone()).unwrap();
+        let told: Vec<String> =
+            cloud_events::warnings(&spec, clustered).into_iter().map(|it| it.text).collect();
+        assert_eq!(told, texts, "{given}");
+    }
 }

@@ -1,10 +1,7 @@
 //! Rules of the kinds that triggers and events refer to, beyond their schemas (core.md 1.8, platform.md 4.5).
 
-use keda_api::{TriggerAuthenticationSpec, cloud_event_source::EventSubscription};
-use keda_core::{
-    admission::{authentication, cloud_events},
-    refusal,
-};
+use keda_api::{TriggerAuthenticationSpec, cloud_event_source::CloudEventSourceSpec};
+use keda_core::admission::{authentication, cloud_events};
 use serde::Deserialize;
 
 use super::{document::Object, report::Finding};
@@ -33,11 +30,12 @@ pub(super) fn check(object: &Object, spec: &TriggerAuthenticationSpec) -> Vec<Fi
 
 /// What admission would say about a CloudEventSource or a ClusterCloudEventSource.
 pub(super) fn check_event_source(object: &Object) -> Vec<Finding> {
-    let subscription = object.value.pointer("/spec/eventSubscription");
-    let subscription = subscription.and_then(|it| EventSubscription::deserialize(it).ok());
-    let violations = cloud_events::check(subscription.as_ref()).into_iter();
+    let spec = object.value.get("spec").and_then(|it| CloudEventSourceSpec::deserialize(it).ok());
+    let Some(spec) = spec else { return Vec::new() };
+    let violations = cloud_events::check(spec.event_subscription.as_ref()).into_iter();
     let mut findings: Vec<_> =
         violations.map(|violation| Finding::error(object.line_of(&violation.path), violation.text)).collect();
-    findings.extend(refusal::unsupported_kind(object.kind()).map(|text| Finding::warning(object.line, text)));
+    let warnings = cloud_events::warnings(&spec, object.kind() == "ClusterCloudEventSource").into_iter();
+    findings.extend(warnings.map(|it| Finding::warning(object.line_of(&it.path), it.text)));
     findings
 }

@@ -8,6 +8,7 @@ mod harness;
 mod authentications;
 mod azure;
 mod chaos;
+mod cloud_events;
 mod dashboard;
 mod events;
 mod explains;

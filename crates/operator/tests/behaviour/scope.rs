@@ -33,7 +33,8 @@ async fn other_namespaces_are_left_alone() {
     assert_eq!((other.status.is_none(), other.metadata.finalizers), (true, None));
     // With a list of namespaces nothing namespaced is asked for across the cluster.
     let wide = world.server.requests().into_iter().find(|request| {
-        let namespaced = !["clustertriggerauthentications", ""].contains(&request.resource.as_str());
+        let clustered = ["clustertriggerauthentications", "clustercloudeventsources", ""];
+        let namespaced = !clustered.contains(&request.resource.as_str());
         request.user == OPERATOR && namespaced && request.namespace.is_empty()
     });
     assert_eq!(wide, None);

@@ -19,6 +19,7 @@ pub(crate) fn resource(kind: &str) -> ApiResource {
         "ScaledObject" | "ScaledJob" | "TriggerAuthentication" | "ClusterTriggerAuthentication" => {
             ("keda.sh", "v1alpha1")
         }
+        "CloudEventSource" | "ClusterCloudEventSource" => ("eventing.keda.sh", "v1alpha1"),
         "Secret" | "ConfigMap" | "Namespace" | "Pod" => ("", "v1"),
         "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1"),
         _ => ("example.com", "v1"),
@@ -58,7 +59,12 @@ impl Reference {
     }
 
     fn new(resource: ApiResource, namespace: &str, name: &str) -> Self {
-        let clustered = ["ClusterTriggerAuthentication", "Namespace", "CustomResourceDefinition"];
+        let clustered = [
+            "ClusterTriggerAuthentication",
+            "ClusterCloudEventSource",
+            "Namespace",
+            "CustomResourceDefinition",
+        ];
         Reference {
             namespaced: !clustered.contains(&resource.kind.as_str()),
             resource,

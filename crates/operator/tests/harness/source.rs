@@ -16,6 +16,8 @@ use keda_testkit::source::{Answer, Prometheus};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::sink::Sinks;
+
 /// What a query yields from some moment on.
 #[derive(Clone, Debug)]
 pub(crate) enum Yield {
@@ -102,6 +104,7 @@ struct Inner {
     began: Instant,
     prometheus: Prometheus,
     azure: Azure,
+    sinks: Sinks,
     down: Mutex<HashSet<String>>,
     asked: Mutex<Vec<Asked>>,
 }
@@ -113,6 +116,7 @@ impl Source {
             began: Instant::now(),
             prometheus: Prometheus::new(),
             azure: Azure::new(),
+            sinks: Sinks::new(),
             down: Mutex::default(),
             asked: Mutex::default(),
         };
@@ -122,6 +126,11 @@ impl Source {
     /// Who may ask the workspaces, and what the login host says.
     pub(crate) fn azure(&self) -> &Azure {
         &self.inner.azure
+    }
+
+    /// Who takes CloudEvents.
+    pub(crate) fn sinks(&self) -> &Sinks {
+        &self.inner.sinks
     }
 
     /// What a query yields from now on.
@@ -160,6 +169,9 @@ impl Transport for Source {
         let host = request.url.split('/').nth(2).unwrap_or_default();
         if host.starts_with("login.") {
             return self.inner.azure.send(request).await;
+        }
+        if let Some(answer) = self.inner.sinks.answer(&request).await {
+            return answer;
         }
         let workspace = host.contains(".prometheus.monitor.azure.");
         if let Some(refusal) = workspace.then(|| self.inner.azure.refusal(&request)).flatten() {

@@ -39,6 +39,9 @@ const JOBS: &str = "system:serviceaccount:kube-system:job-controller";
 pub(crate) const USER: &str = "jane";
 pub(crate) const OBSERVER: &str = "observer";
 
+/// How long an operator that stops may take to say its last words.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// What a world is made of.
 pub(crate) struct Setup {
     /// The time at which it begins.
@@ -204,6 +207,7 @@ impl World {
         shutdown.cancel();
         if !killed {
             controller.stopped().await;
+            controller.flush(LAST_WORDS).await;
         }
     }
 

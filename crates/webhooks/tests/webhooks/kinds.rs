@@ -51,8 +51,8 @@ async fn each_kind_is_held_against_its_rules_when_made_and_when_its_spec_changes
     );
     let events = (
         json!({"destination": {"http": {"uri": "http://sink"}}}),
-        json!({"destination": {}, "eventSubscription": {"includedEventTypes": ["keda.authentication.triggerauthentication.created.v1"]}}),
-        "includedEventType: keda.authentication.triggerauthentication.created.v1 in cloudeventsource/clustercloudeventsource spec is not supported",
+        json!({"destination": {}, "eventSubscription": {"includedEventTypes": ["keda.authentication.created.v1"]}}),
+        "includedEventType: keda.authentication.created.v1 in cloudeventsource/clustercloudeventsource spec is not supported",
     );
     let duplicate =
         "triggerName \"a\" is defined multiple times in the ScaledObject/ScaledJob, but it must be unique";
@@ -138,4 +138,14 @@ async fn what_upstream_does_not_look_at_is_a_warning() {
     let verdict = ask(&stage, "CREATE", &of("TriggerAuthentication", &spec), &Value::Null).await;
     assert!(verdict.allowed);
     assert_eq!(verdict.warnings, ["oauth2.clientId is required when oauth2 is configured"]);
+
+    let sink =
+        json!({"destination": {"http": {"uri": "http://sink"}}, "authenticationRef": {"name": "sink"}});
+    for kind in ["CloudEventSource", "ClusterCloudEventSource"] {
+        let verdict = ask(&stage, "CREATE", &of(kind, &sink), &Value::Null).await;
+        assert!(verdict.allowed);
+        let text =
+            "authenticationRef has no effect on an http destination: events are sent without credentials";
+        assert_eq!(verdict.warnings, [text]);
+    }
 }
