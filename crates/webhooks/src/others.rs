@@ -1,9 +1,8 @@
 //! The other five kinds: their rules need nothing but the object.
 
 use keda_api::{ScaledJob, TriggerAuthenticationSpec, cloud_event_source::CloudEventSourceSpec};
-use keda_core::{
-    admission::{Violation, authentication, cloud_events, scaled_job as rules, scaled_object, told},
-    refusal,
+use keda_core::admission::{
+    Violation, authentication, cloud_events, scaled_job as rules, scaled_object, told,
 };
 use serde_json::Value;
 
