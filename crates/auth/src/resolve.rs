@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use keda_api::{AuthenticationRef, GroupVersionKindResource, TriggerAuthenticationSpec};
 use keda_scaler::destinations::{Destinations, Mode, Policy};
 use keda_scaler::{PodIdentity, Secret, kube::Reader};
 
 use crate::binding::Binding;
+use crate::claims::Claims;
 use crate::stores::{Ask, Stores};
 use crate::{Error, ReadKey, Tracked, env, file, identity};
 
@@ -80,6 +82,8 @@ pub struct Resolved {
     pub destinations: Destinations,
     /// What the object's author, or the cluster's administrator, should know.
     pub warnings: Vec<String>,
+    /// When the first of the tokens among the parameters expires, where there is one: they have to be resolved again before.
+    pub expires: Option<Timestamp>,
     /// Every object that was read, found or not, sorted.
     pub reads: Vec<ReadKey>,
 }
@@ -107,10 +111,18 @@ pub async fn resolve(
         let binding = Binding::of(&key, &annotations, scope)?;
         let ask = Ask { origin: &key, namespace: &namespace, scope, reader: &tracked, binding: &binding };
         resolved.params = params(&spec, &ask, &mut resolved.warnings).await?;
+        resolved.expires = expiry_of_bound(&spec, &resolved.params);
         resolved.destinations = binding.destinations(&resolved.params, &resolved.pod_identity);
     }
     resolved.reads = tracked.reads();
     Ok(resolved)
+}
+
+/// When the first `boundServiceAccountToken` expires, by what it says of itself: the API server may grant less than was asked for.
+fn expiry_of_bound(spec: &TriggerAuthenticationSpec, params: &BTreeMap<String, Secret>) -> Option<Timestamp> {
+    let sources = spec.bound_service_account_token.iter().flatten();
+    let tokens = sources.filter_map(|source| params.get(&source.parameter));
+    tokens.filter_map(|token| Claims::of(token.expose())?.expires).min()
 }
 
 async fn params(

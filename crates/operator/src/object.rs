@@ -60,6 +60,8 @@ pub(crate) struct Object<K: Scaled = ScaledObject> {
     /// Failed attempts in a row at what is to be done now.
     pub(crate) failures: u32,
     retry_at: Option<Instant>,
+    /// When what the triggers were built from has to be made anew although nothing changed: before a token of theirs expires.
+    renew_at: Option<Instant>,
     next_poll: Option<Instant>,
 }
 
@@ -133,6 +135,7 @@ impl<K: Scaled> Object<K> {
             handled: None,
             failures: 0,
             retry_at: None,
+            renew_at: None,
             next_poll: None,
         }
     }
@@ -209,7 +212,7 @@ impl<K: Scaled> Object<K> {
         match end {
             End::Good => {
                 self.failures = 0;
-                self.retry_at = None;
+                self.retry_at = self.renew_at.filter(|_| self.ready.is_some());
                 // A reconcile starts the loop anew: the first check is immediate.
                 self.next_poll = self.ready.is_some().then(Instant::now);
             }
@@ -252,9 +255,24 @@ impl<K: Scaled> Object<K> {
     pub(crate) fn reread_credentials(&mut self) {
         let uses_credentials =
             self.object.triggers().iter().any(|trigger| trigger.authentication_ref.is_some());
-        if uses_credentials && self.retry_at.is_none() {
-            self.retry_at = Some(Instant::now() + REREAD_AFTER);
+        let reread_at = Instant::now() + REREAD_AFTER;
+        if uses_credentials && self.retry_at.is_none_or(|at| at > reread_at) {
+            self.retry_at = Some(reread_at);
         }
+    }
+
+    /// The triggers are built from new credentials: when these have to be made anew is not known yet.
+    pub(crate) fn forget_renewal(&mut self) {
+        self.renew_at = None;
+    }
+
+    /// Has the credentials made anew when a token in them has lived for three quarters to nine tenths of its life, differently for each
+    /// object: tokens that were asked for together are not asked for together again.
+    pub(crate) fn renew_before(&mut self, expires: Timestamp) {
+        let life = Duration::try_from(expires.duration_since(self.controller.now())).unwrap_or_default();
+        let used = life.mul_f64(0.75 + 0.15 * self.phase(u64::MAX)).max(REREAD_AFTER);
+        let at = Instant::now() + used;
+        self.renew_at = Some(self.renew_at.map_or(at, |known| known.min(at)));
     }
 
     fn retry_later(&mut self, longest: Duration) {

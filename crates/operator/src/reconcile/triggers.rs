@@ -68,6 +68,7 @@ impl<K: Scaled> Object<K> {
     ) -> Result<Vec<TriggerSlot>, Failure> {
         let object = std::sync::Arc::clone(&self.object);
         let credentials = Credentials::of(self, target);
+        self.forget_renewal();
         let mut slots = Vec::with_capacity(object.triggers().len());
         let mut faults = Vec::new();
         let mut temporary = false;
@@ -108,8 +109,11 @@ impl<K: Scaled> Object<K> {
         credentials: &Credentials,
         as_metric_source: bool,
     ) -> Result<Parsed, Fault> {
-        let registry = self.controller.registry();
         let resolved = credentials.resolve(trigger.authentication_ref.as_ref()).await?;
+        if let Some(expires) = resolved.expires {
+            self.renew_before(expires);
+        }
+        let registry = self.controller.registry();
         let env = if registry.needs_env(&trigger.r#type, &trigger.metadata) {
             credentials.container_env().await.map_err(|mut fault| {
                 fault.text.insert_str(0, refusal::ENVIRONMENT);

@@ -224,3 +224,47 @@ async fn a_bound_token_that_has_expired_is_made_anew_after_one_failed_poll() {
     }
     world.finish().await;
 }
+
+/// When a token of the API server expires.
+fn expiry(bearer: &str) -> jiff::Timestamp {
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+    let payload = bearer.split('.').nth(1).expect("a token");
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    jiff::Timestamp::from_second(claims["exp"].as_i64().unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn bound_tokens_are_renewed_before_they_expire() {
+    let mut world = World::new(Setup::default());
+    world.start_operator().await;
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "reader" } });
+    world.apply(&account).await.unwrap();
+    world
+        .apply(&json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication", "metadata": { "name": "bound" },
+            "spec": { "boundServiceAccountToken": [{ "parameter": "bearerToken", "serviceAccountName": "reader" }] },
+        }))
+        .await
+        .unwrap();
+    let mut trigger = prometheus("load");
+    trigger["metadata"]["authModes"] = json!("bearer");
+    trigger["authenticationRef"] = json!({ "name": "bound" });
+    world.source.set("load", 5.0);
+    world.apply(&deployment("web", 0)).await.unwrap();
+    world.apply(&scaled_object("web", &[trigger])).await.unwrap();
+    let hours = 5;
+    world.until(Duration::from_secs(hours * 3600)).await;
+
+    let asked = world.source.asked();
+    assert!(asked.len() > 500, "it is polled: {}", asked.len());
+    let mut tokens = std::collections::BTreeSet::new();
+    for asked in &asked {
+        let token = asked.headers["authorization"].to_str().unwrap();
+        let left = expiry(token).duration_since(world.start()) - asked.at.try_into().unwrap();
+        assert!(left > jiff::SignedDuration::from_mins(5), "{left:?} left at {:?}", asked.at);
+        tokens.insert(token.to_owned());
+    }
+    assert!((6..=8).contains(&tokens.len()), "{} tokens in {hours} hours", tokens.len());
+    world.finish().await;
+}
