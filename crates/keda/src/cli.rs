@@ -7,9 +7,8 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
-use keda_tools::lint;
 
-use crate::{adapter, crds, demo, doctor, inert, operator, schema, webhooks};
+use crate::{adapter, crds, demo, doctor, inert, lint, operator, schema, webhooks};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -44,10 +43,11 @@ enum Command {
 }
 
 /// Runs what the arguments ask for.
-pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
-    let matches = Cli::command().get_matches_from(inert::strip(with_subcommand(arguments)));
-    without_effect(&matches).into_iter().for_each(inert::note);
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+///
+/// # Errors
+/// The process or the tool failed; the text says why. Arguments that do not parse end the process, as clap has it.
+pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
+    let cli = parse::<Cli>(with_subcommand(arguments));
     match cli.command {
         Command::Operator(flags) => operator::run(flags),
         Command::Adapter(flags) => adapter::run(flags),
@@ -61,8 +61,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
 }
 
 /// The flags that were given, do nothing, and were asked for something else than what happens anyway.
-pub(crate) fn without_effect(matches: &ArgMatches) -> Vec<String> {
-    let command = Cli::command();
+pub(crate) fn without_effect(command: &clap::Command, matches: &ArgMatches) -> Vec<String> {
     let given = matches.subcommand();
     let Some((command, given)) =
         given.and_then(|(name, given)| Some((command.find_subcommand(name)?, given)))
@@ -84,6 +83,37 @@ pub(crate) fn without_effect(matches: &ArgMatches) -> Vec<String> {
 pub(crate) fn is_inert(argument: &Arg) -> bool {
     let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
     help.starts_with("Without effect") || help.starts_with("Not supported yet")
+}
+
+fn parse<C: CommandFactory + FromArgMatches>(arguments: Vec<OsString>) -> C {
+    let matches = C::command().get_matches_from(inert::strip(arguments));
+    without_effect(&C::command(), &matches).into_iter().for_each(inert::note);
+    C::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "keda-adapter", version, about = "The metrics API server that HPAs ask")]
+struct AdapterCli {
+    #[command(subcommand)]
+    command: AdapterCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdapterCommand {
+    /// Run the metrics API server that HPAs ask.
+    Adapter(adapter::Flags),
+}
+
+/// Runs the metrics API server, with or without the subcommand's name before its flags.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_adapter(mut arguments: Vec<OsString>) -> Result<ExitCode> {
+    if !arguments.get(1).is_some_and(|first| ["adapter", "--version", "-V"].iter().any(|word| first == word)) {
+        arguments.insert(1.min(arguments.len()), "adapter".into());
+    }
+    let AdapterCommand::Adapter(flags) = parse::<AdapterCli>(arguments).command;
+    adapter::run(flags)
 }
 
 /// Puts the subcommand in where the name of the link, or a leading flag, stands for it.
@@ -143,7 +173,7 @@ mod tests {
     fn what_does_nothing_is_said_when_something_was_asked_of_it() {
         let said = |line: &str| {
             let arguments = line.split(' ').map(OsString::from).collect();
-            without_effect(&Cli::command().get_matches_from(inert::strip(with_subcommand(arguments))))
+            without_effect(&Cli::command(), &Cli::command().get_matches_from(inert::strip(with_subcommand(arguments))))
         };
         assert_eq!(said("keda operator --disable-compression=true --http-max-idle-conns=0"), [""; 0]);
         assert_eq!(

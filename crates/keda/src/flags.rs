@@ -34,7 +34,7 @@ fn parses(line: &str) -> Result<Vec<String>, String> {
     let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
     let (kept, mut without_effect) = inert::split(arguments);
     let matches = Cli::command().try_get_matches_from(kept).map_err(|error| format!("{line}: {error}"))?;
-    without_effect.extend(crate::cli::without_effect(&matches));
+    without_effect.extend(crate::cli::without_effect(&Cli::command(), &matches));
     Ok(without_effect)
 }
 
