@@ -63,11 +63,10 @@ impl Keda {
         Self::start("operator", control_plane, keda, "keda-operator", &arguments, ready)
     }
 
-    /// Starts `keda adapter`.
+    /// Starts the adapter: `keda-adapter` where it stands beside `keda`, as in the image, or `keda adapter`.
     pub(crate) fn adapter(control_plane: &ControlPlane, keda: &Path) -> Result<Self> {
         let certs = control_plane.path("certs").display().to_string();
         let arguments = [
-            "adapter".to_owned(),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={}", control_plane.port("adapter")?),
             format!("--port={}", control_plane.port("adapter-metrics")?),
@@ -79,7 +78,11 @@ impl Keda {
             "--zap-log-level=error".to_owned(),
         ];
         let ready = control_plane.port("adapter")?;
-        Self::start("adapter", control_plane, keda, "keda-metrics-server", &arguments, ready)
+        let own = keda.with_file_name("keda-adapter");
+        let (program, subcommand) =
+            if own.exists() { (own.as_path(), None) } else { (keda, Some("adapter".to_owned())) };
+        let arguments = Vec::from_iter(subcommand.into_iter().chain(arguments));
+        Self::start("adapter", control_plane, program, "keda-metrics-server", &arguments, ready)
     }
 
     fn start(

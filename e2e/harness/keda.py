@@ -5,6 +5,7 @@ import os
 import ssl
 import sys
 import urllib.request
+from pathlib import Path
 
 from .controlplane import kubectl
 from .state import E2E, State, executable
@@ -69,8 +70,10 @@ def operator_ready(state: State, one: str = "a") -> bool:
 
 def start_adapter(state: State, wait: bool = True) -> None:
     certs = state / "certs"
+    # The executable of its own, as the image has it, where it was built.
+    own = Path(state.program).with_name("keda-adapter")
     state.start("adapter", [
-        state.program, "adapter",
+        *([own] if own.exists() else [state.program, "adapter"]),
         f"--secure-port={state.port('adapter')}", "--bind-address=127.0.0.1",
         f"--port={state.port('adapter-metrics')}",
         f"--metrics-service-address=localhost:{state.port('metrics-service')}",

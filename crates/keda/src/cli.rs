@@ -109,7 +109,8 @@ enum AdapterCommand {
 /// # Errors
 /// As [`run`].
 pub fn run_adapter(mut arguments: Vec<OsString>) -> Result<ExitCode> {
-    if !arguments.get(1).is_some_and(|first| ["adapter", "--version", "-V"].iter().any(|word| first == word)) {
+    if !arguments.get(1).is_some_and(|first| ["adapter", "--version", "-V"].iter().any(|word| first == word))
+    {
         arguments.insert(1.min(arguments.len()), "adapter".into());
     }
     let AdapterCommand::Adapter(flags) = parse::<AdapterCli>(arguments).command;
@@ -173,7 +174,10 @@ mod tests {
     fn what_does_nothing_is_said_when_something_was_asked_of_it() {
         let said = |line: &str| {
             let arguments = line.split(' ').map(OsString::from).collect();
-            without_effect(&Cli::command(), &Cli::command().get_matches_from(inert::strip(with_subcommand(arguments))))
+            without_effect(
+                &Cli::command(),
+                &Cli::command().get_matches_from(inert::strip(with_subcommand(arguments))),
+            )
         };
         assert_eq!(said("keda operator --disable-compression=true --http-max-idle-conns=0"), [""; 0]);
         assert_eq!(

@@ -1,6 +1,6 @@
 //! `keda-adapter`: the metrics API server alone, with nothing of the rest in memory.
 //!
-//! `keda adapter` is the same process in the larger executable; the image has both (docs/adr/0020-two-executables.md).
+//! `keda adapter` is the same process in the larger executable; the image has both (docs/adr/0016-two-executables.md).
 
 use std::process::ExitCode;
 
