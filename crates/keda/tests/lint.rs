@@ -147,8 +147,11 @@ fn the_sample_of_every_trigger() {
             let triggers = entries.iter().filter(|entry| !entry["trigger"].is_null());
             for trigger in triggers {
                 assert_eq!(trigger["verdict"], "ok", "{trigger}");
-                assert!(
+                // The metrics of external scalers are theirs to say.
+                let known = !trigger["trigger"].as_str().is_some_and(|name| name.starts_with("external"));
+                assert_eq!(
                     trigger["metricNames"].as_array().is_some_and(|names| !names.is_empty()),
+                    known,
                     "{trigger}"
                 );
             }
