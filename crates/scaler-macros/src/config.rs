@@ -231,7 +231,7 @@ mod tests {
                         a: String,
                     }
                 ),
-                "a source is metadata, auth or env",
+                "a source is metadata, auth, env or variable",
             ),
             (
                 parse_quote!(
