@@ -139,7 +139,8 @@ def test_the_operator_runs_under_what_it_was_granted(installed, cluster, tmp_pat
     for name, readable in CASES[case].items():
         cluster.wait(f"the condition of {name}", lambda: condition(kubectl, name).get("status") == "False")
         said = condition(kubectl, name)["message"]
-        assert ("forbidden" in said) != readable, said
+        refused = "forbidden" in said or "KEDA_RESTRICT_SECRET_ACCESS" in said
+        assert refused != readable, said
         assert "hidden" not in said
     # The certificates and their announcement, by name.
     def announced() -> bool:
@@ -185,7 +186,9 @@ def test_what_is_not_granted_is_refused(installed):
     assert not may("list", "secrets", "-n", "keda")
     assert not may("update", "secrets/other", "-n", "keda")
     assert may("update", "secrets/kedaorg-certs", "-n", "keda")
-    assert not may("create", "pods", "-n", "shop") and not may("create", "jobs.batch", "-n", "shop")
+    assert not may("create", "pods", "-n", "shop") and not may("create", "deployments", "-n", "shop")
+    assert may("create", "jobs.batch", "-n", "shop"), "ScaledJobs' Jobs"
+    assert may("create", "jobs.batch", "-n", "default") == (case != "namespaced")
     assert not may("patch", "validatingwebhookconfigurations/other")
     assert not may("create", "serviceaccounts/keda-operator", "--subresource=token", "-n", "keda")
     assert may("get", "secrets/queue", "-n", "shop") == CASES[case]["queue"]
