@@ -16,7 +16,10 @@ use keda_api::{Condition, ScaledObject};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, ObjectMeta, PostParams},
-    runtime::watcher::{self, Event},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event},
+    },
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -115,7 +118,7 @@ where
     let names = Arc::new(Mutex::new(HashSet::new()));
     let kept = Arc::clone(&names);
     tokio::spawn(async move {
-        let mut events = watcher::watcher(api, watcher::Config::default()).boxed();
+        let mut events = watcher::watcher(api, watcher::Config::default()).default_backoff().boxed();
         while let Some(event) = events.next().await {
             let mut names = kept.lock().unwrap_or_else(PoisonError::into_inner);
             match event {
@@ -125,7 +128,7 @@ where
                 Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => {
                     names.remove(&object.name_any());
                 }
-                // The watch begins again by itself after an error.
+                // The watch begins again by itself after an error, and after a while: the control plane is stopped before this ends.
                 Ok(Event::Init | Event::InitDone) | Err(_) => {}
             }
         }
