@@ -4,8 +4,8 @@ use keda_scaler::aws::{Access as _, Answered, Asked, Aws, Service, refusal};
 use keda_scaler::http::{Request, Response, shown_url};
 use keda_scaler::{Code, Context, Error, Kind, Link, Notice, Secret};
 
+use super::address::host;
 use super::answer;
-use super::azure::host;
 
 /// For servers that are none of Amazon's and take a signature for noise, where nobody names a region.
 const ANY_REGION: &str = "us-east-1";

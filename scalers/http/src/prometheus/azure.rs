@@ -7,6 +7,7 @@ use keda_scaler::identity::{Principal, Token};
 use keda_scaler::{Code, Context, Error, Kind, Notice, TriggerConfig};
 use serde::Deserialize;
 
+use super::address::{clear_text, host, is_local};
 use super::answer;
 
 /// Parameters of Azure Monitor managed Prometheus, which is asked where the authentication's podIdentity is `azure-workload`.
@@ -66,16 +67,9 @@ impl Azure {
 
     /// What the author of a manifest should know about the address that gets the identity's token.
     pub(super) fn notices(&self, server_address: &str) -> Vec<Notice> {
-        let mut notices = Vec::new();
-        let shown = shown_url(server_address);
-        let host = host(server_address);
-        let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]" | "::1");
-        if server_address.starts_with("http://") && !local {
-            let text = format!(
-                "serverAddress {shown} is not https: the identity's token crosses the network in clear text"
-            );
-            notices.push(Notice::advice(text));
-        }
+        let (shown, host, local) =
+            (shown_url(server_address), host(server_address), is_local(server_address));
+        let mut notices = Vec::from_iter(clear_text(server_address));
         if let Some(what) = other_address(server_address) {
             notices.push(Notice::advice(format!("serverAddress {shown} is {what}: {QUERY_ENDPOINT}")));
         } else if !local && !is_query_endpoint(host) && !matches!(self.cloud(), Ok(Cloud::Private)) {
@@ -89,17 +83,6 @@ impl Azure {
 }
 
 const QUERY_ENDPOINT: &str = "the query endpoint looks like https://NAME.REGION.prometheus.monitor.azure.com, the workspace's overview page shows it";
-
-/// Host of a URL, without user information and port.
-pub(super) fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
 
 fn is_query_endpoint(host: &str) -> bool {
     let host = host.to_ascii_lowercase();

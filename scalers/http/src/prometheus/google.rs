@@ -7,8 +7,8 @@ use keda_scaler::identity::{Provider, Token};
 use keda_scaler::{Code, Context, Error, Kind, Notice, Secret, TriggerConfig};
 use serde_json::Value;
 
+use super::address::{clear_text, host, is_local};
 use super::answer;
-use super::azure::host;
 
 /// Credentials for Google Cloud Managed Service for Prometheus, which is asked where one of them is given, or where the
 /// authentication's podIdentity is `gcp`.
@@ -54,16 +54,8 @@ impl Google {
 
 /// What the author of a manifest should know about the address that gets the token.
 pub(super) fn notices(server_address: &str, unsafe_ssl: bool) -> Vec<Notice> {
-    let mut notices = Vec::new();
-    let shown = shown_url(server_address);
-    let host = host(server_address);
-    let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]" | "::1");
-    if server_address.starts_with("http://") && !local {
-        let text = format!(
-            "serverAddress {shown} is not https: the identity's token crosses the network in clear text"
-        );
-        notices.push(Notice::advice(text));
-    }
+    let (shown, host, local) = (shown_url(server_address), host(server_address), is_local(server_address));
+    let mut notices = Vec::from_iter(clear_text(server_address));
     let google = host.eq_ignore_ascii_case("monitoring.googleapis.com");
     if google && project(server_address).is_none() {
         let text = format!("serverAddress {shown} names no project: it looks like {ADDRESS}");
