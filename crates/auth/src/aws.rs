@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use keda_scaler::Secret;
 use keda_scaler::aws::{Defaults, Keys};
+use keda_scaler::variables::given;
 
 pub use broker::{Broker, Counters};
 
@@ -90,8 +91,7 @@ pub struct Container {
 impl Settings {
     /// From the environment's texts, as `variable` gives them by name; empty ones count as not given.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let given =
-            |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let given = given(variable);
         let keys = given("AWS_ACCESS_KEY_ID").zip(given("AWS_SECRET_ACCESS_KEY"));
         let relative =
             given("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").map(|path| format!("http://169.254.170.2{path}"));

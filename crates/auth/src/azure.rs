@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keda_scaler::identity::ServiceAccount;
+use keda_scaler::variables::given;
 
 pub use broker::{Broker, Counters};
 pub use walk::{Step, Walk};
@@ -55,8 +56,7 @@ impl Settings {
     /// From the environment's texts, as `variable` gives them by name; empty ones count as not given. Azure's webhook
     /// injects them.
     pub fn read(variable: impl Fn(&str) -> Option<String>, service_account: Option<ServiceAccount>) -> Self {
-        let given =
-            |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let given = given(variable);
         Self {
             client_id: given("AZURE_CLIENT_ID"),
             tenant_id: given("AZURE_TENANT_ID"),

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keda_scaler::identity::ServiceAccount;
+use keda_scaler::variables::given;
 
 pub use broker::Broker;
 
@@ -49,8 +50,7 @@ pub struct Settings {
 impl Settings {
     /// From the environment's texts, as `variable` gives them by name; empty ones count as not given.
     pub fn read(variable: impl Fn(&str) -> Option<String>, service_account: Option<ServiceAccount>) -> Self {
-        let given =
-            |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let given = given(variable);
         let gcloud =
             |home: String| PathBuf::from(home).join(".config/gcloud/application_default_credentials.json");
         Self {

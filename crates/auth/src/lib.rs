@@ -34,6 +34,8 @@ mod tracked;
 
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod over_tls;
 
 pub use brokers::{Brokers, Counts, Settings};
 pub use env::container_env;

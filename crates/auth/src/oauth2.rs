@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Refusal, granted, hidden, quoted, retry_after};
 use crate::broker::{self, Flow, Issued};
-use crate::problem::{Class, Problem};
+use crate::problem::{Away, Class, Problem, UNREACHABLE};
 
 /// The life of a token whose server does not say. A destination that refuses it sooner gets a new one.
 const UNSAID: Duration = Duration::from_secs(3600);
@@ -212,20 +212,20 @@ fn unreachable(error: &http::Error, key: &Request) -> Problem {
         quoted(&error.to_string())
     );
     let text = hidden(text, &[&key.client_secret]);
-    let temporary = Class::Temporary { wait: None };
     match error.kind() {
-        _ if text.contains("UnknownIssuer") => {
-            let advice = "give the endpoint's CA as ca, or put its certificate into a folder of --ca-dir";
-            Problem::new(Kind::Unreachable, Code::OAuth2Unreachable, Class::Local, text, advice)
-        }
         ErrorKind::Request | ErrorKind::Identity => {
             let advice = "check oauthTokenURI, ca, cert and key";
             Problem::new(Kind::Auth, Code::OAuth2Unreachable, Class::Wrong, text, advice)
         }
-        ErrorKind::Timeout => Problem::new(Kind::Timeout, Code::OAuth2TokenSlow, temporary, text, ""),
-        _ => {
-            let advice = "check name resolution, egress rules and proxy for it";
-            Problem::new(Kind::Unreachable, Code::OAuth2Unreachable, temporary, text, advice)
-        }
+        _ => AWAY.problem(error, text),
     }
 }
+
+const AWAY: Away = Away {
+    unknown_ca: (
+        Code::OAuth2Unreachable,
+        "give the endpoint's CA as ca, or put its certificate into a folder of --ca-dir",
+    ),
+    slow: Code::OAuth2TokenSlow,
+    unreachable: (Code::OAuth2Unreachable, UNREACHABLE),
+};

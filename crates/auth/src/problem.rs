@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keda_scaler::http::{self, ErrorKind};
 use keda_scaler::{Code, Error, Kind};
 
 /// How long a refusal may be a matter of propagation.
@@ -66,6 +67,36 @@ impl Problem {
             Class::Local | Class::Wrong => (*kind, String::new()),
         };
         Error::coded(kind, *code, format!("{text}{patience}"), advice)
+    }
+}
+
+/// An answer that could not be had, in the codes and the advice of one kind of issuer.
+pub(crate) struct Away {
+    /// Its certificate is signed by nobody who is trusted here, which does not pass by itself.
+    pub(crate) unknown_ca: (Code, &'static str),
+    /// It took too long.
+    pub(crate) slow: Code,
+    /// It could not be reached.
+    pub(crate) unreachable: (Code, &'static str),
+}
+
+/// Advice where a certificate is signed by nobody who is trusted here.
+pub(crate) const UNKNOWN_CA: &str = "somebody takes TLS apart, or the host has a CA of its own: put its certificate into a folder of --ca-dir";
+/// Advice where nobody could be reached.
+pub(crate) const UNREACHABLE: &str = "check name resolution, egress rules and proxy for it";
+
+impl Away {
+    /// The problem that `error` is; `text` says whom it concerns, and has no secret in it.
+    pub(crate) fn problem(&self, error: &http::Error, text: String) -> Problem {
+        let temporary = Class::Temporary { wait: None };
+        let (kind, (code, advice), class) = match error.kind() {
+            _ if error.to_string().contains("UnknownIssuer") => {
+                (Kind::Unreachable, self.unknown_ca, Class::Local)
+            }
+            ErrorKind::Timeout => (Kind::Timeout, (self.slow, ""), temporary),
+            _ => (Kind::Unreachable, self.unreachable, temporary),
+        };
+        Problem::new(kind, code, class, text, advice)
     }
 }
 

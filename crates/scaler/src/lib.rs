@@ -33,6 +33,7 @@ mod registry;
 mod secret;
 pub mod telemetry;
 mod trigger;
+pub mod variables;
 
 pub use keda_scaler_macros::{TriggerConfig, Words};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use keda_scaler::aws::{Credentials, Signing, refusal, tag};
-use keda_scaler::http::{self, ErrorKind, Request, Transport};
+use keda_scaler::http::{self, Request, Transport};
 use keda_scaler::{Clock, Code, Kind, Secret};
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use super::broker::World;
 use super::problem;
 use crate::broker::Issued;
 use crate::claims::{self, Claims};
-use crate::problem::{Class, Problem};
+use crate::problem::{Away, Class, Problem, UNKNOWN_CA};
 
 /// An hour: every role allows it, and one that is assumed from another allows no more.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -176,22 +176,13 @@ pub(super) fn issued(
 
 /// No answer from an issuer.
 pub(super) fn unreachable(error: &http::Error, whom: &str) -> Problem {
-    let text = error.to_string();
-    let temporary = Class::Temporary { wait: None };
-    let (code, kind, class, advice) = match error.kind() {
-        _ if text.contains("UnknownIssuer") => (
+    const AWAY: Away = Away {
+        unknown_ca: (Code::AwsUnreachable, UNKNOWN_CA),
+        slow: Code::AwsSlow,
+        unreachable: (
             Code::AwsUnreachable,
-            Kind::Unreachable,
-            Class::Local,
-            "somebody takes TLS apart, or the host has a CA of its own: put its certificate into a folder of --ca-dir",
-        ),
-        ErrorKind::Timeout => (Code::AwsSlow, Kind::Timeout, temporary, ""),
-        _ => (
-            Code::AwsUnreachable,
-            Kind::Unreachable,
-            temporary,
             "check name resolution, egress rules, VPC endpoints and proxy for it",
         ),
     };
-    Problem::new(kind, code, class, format!("cannot reach {whom}: {text}"), advice)
+    AWAY.problem(error, format!("cannot reach {whom}: {error}"))
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keda_scaler::http::{self, ErrorKind, Request, Response, Transport};
+use keda_scaler::http::{Request, Response, Transport};
 use keda_scaler::identity::{Principal, Token};
 use keda_scaler::{Code, Kind, Secret};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use super::subject::Assertion;
 use crate::answer::{hidden, quoted, retry_after, seconds, skew};
 use crate::broker::Issued;
 use crate::claims::Claims;
-use crate::problem::{Class, Problem};
+use crate::problem::{Away, Class, Problem, UNKNOWN_CA, UNREACHABLE};
 
 /// Who asks whom for what.
 pub(super) struct Exchange<'a> {
@@ -79,7 +79,10 @@ impl Exchange<'_> {
         let host = authority.trim_start_matches("https://");
         let presented = Presented { client, tenant, host, claims: &assertion.claims };
         let asked = Instant::now();
-        let response = transport.send(request).await.map_err(|error| unreachable(&error, host))?;
+        let response = transport
+            .send(request)
+            .await
+            .map_err(|error| AWAY.problem(&error, format!("cannot reach the login host {host}: {error}")))?;
         if response.status.is_success() {
             self.granted(&response, asked, host)
         } else {
@@ -110,27 +113,11 @@ impl Exchange<'_> {
     }
 }
 
-fn unreachable(error: &http::Error, host: &str) -> Problem {
-    let temporary = Class::Temporary { wait: None };
-    let text = error.to_string();
-    let (code, kind, class, advice) = match error.kind() {
-        // That does not pass by itself.
-        _ if text.contains("UnknownIssuer") => (
-            Code::AzureUnknownCa,
-            Kind::Unreachable,
-            Class::Local,
-            "somebody takes TLS apart, or the host has a CA of its own: put its certificate into a folder of --ca-dir",
-        ),
-        ErrorKind::Timeout => (Code::AzureLoginSlow, Kind::Timeout, temporary, ""),
-        _ => (
-            Code::AzureLoginUnreachable,
-            Kind::Unreachable,
-            temporary,
-            "check name resolution, egress rules and proxy for it",
-        ),
-    };
-    Problem::new(kind, code, class, format!("cannot reach the login host {host}: {text}"), advice)
-}
+const AWAY: Away = Away {
+    unknown_ca: (Code::AzureUnknownCa, UNKNOWN_CA),
+    slow: Code::AzureLoginSlow,
+    unreachable: (Code::AzureLoginUnreachable, UNREACHABLE),
+};
 
 fn refused(response: &Response, assertion: &Assertion, presented: &Presented<'_>, now: Timestamp) -> Problem {
     let status = response.status.as_u16();

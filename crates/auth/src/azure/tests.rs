@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keda_scaler::http::Transport;
 use keda_scaler::identity::{Owner, ServiceAccount, Token, Tokens, azure, azure::Cloud};
 use keda_scaler::{Clock, Code, Error, Kind, PodIdentity};
 

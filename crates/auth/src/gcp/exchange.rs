@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use keda_scaler::http::{self, ErrorKind, Request, Response};
+use keda_scaler::http::{self, Request, Response};
 use keda_scaler::identity::google::Key;
 use keda_scaler::identity::{Principal, Token};
 use keda_scaler::{Code, Kind, Secret};
@@ -14,7 +14,7 @@ use super::broker::Google;
 use super::credentials::User;
 use crate::answer::{self, Refusal, granted, retry_after, skew};
 use crate::broker::Issued;
-use crate::problem::{Class, Problem};
+use crate::problem::{Away, Class, Problem, UNKNOWN_CA, UNREACHABLE};
 
 /// The life of a token whose issuer does not say.
 pub(super) const UNSAID: Duration = Duration::from_secs(3600);
@@ -159,18 +159,10 @@ pub(super) fn without_token(host: &str, why: &str) -> Problem {
 
 /// The server's answer could not be had.
 pub(super) fn unreachable(error: &http::Error, host: &str) -> Problem {
-    let text = format!("cannot reach {host}: {}", answer::quoted(&error.to_string()));
-    let temporary = Class::Temporary { wait: None };
-    match error.kind() {
-        // That does not pass by itself.
-        _ if text.contains("UnknownIssuer") => {
-            let advice = "somebody takes TLS apart, or the host has a CA of its own: put its certificate into a folder of --ca-dir";
-            Problem::new(Kind::Unreachable, Code::GoogleUnreachable, Class::Local, text, advice)
-        }
-        ErrorKind::Timeout => Problem::new(Kind::Timeout, Code::GoogleTokenSlow, temporary, text, ""),
-        _ => {
-            let advice = "check name resolution, egress rules and proxy for it";
-            Problem::new(Kind::Unreachable, Code::GoogleUnreachable, temporary, text, advice)
-        }
-    }
+    const AWAY: Away = Away {
+        unknown_ca: (Code::GoogleUnreachable, UNKNOWN_CA),
+        slow: Code::GoogleTokenSlow,
+        unreachable: (Code::GoogleUnreachable, UNREACHABLE),
+    };
+    AWAY.problem(error, format!("cannot reach {host}: {}", answer::quoted(&error.to_string())))
 }

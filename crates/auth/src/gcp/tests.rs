@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keda_scaler::http::Transport;
 use keda_scaler::identity::Token;
 use keda_scaler::identity::google::{Credential, MONITORING_READ, Request};
 use keda_scaler::{Clock, Code, Error, Kind};

@@ -1,5 +1,6 @@
 //! Which host serves what (auth.md §4.4): by service and region, else what the environment says instead.
 
+use crate::variables::given;
 use std::collections::BTreeMap;
 
 /// Addresses of Amazon's services as the process's environment changes them.
@@ -27,8 +28,7 @@ const SERVICES: [(&str, &str); 7] = [
 impl Endpoints {
     /// From the environment's texts, as `variable` gives them by name.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let given =
-            |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let given = given(variable);
         let on = |name: &str| given(name).is_some_and(|text| text.eq_ignore_ascii_case("true"));
         let fips = on("AWS_USE_FIPS_ENDPOINT");
         if on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {

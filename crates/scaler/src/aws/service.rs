@@ -1,5 +1,6 @@
 //! One of Amazon's services, called: signed as the identity, and once more where its credentials were refused.
 
+use crate::variables::given;
 use async_trait::async_trait;
 use http::{HeaderValue, Method, header};
 use jiff::Timestamp;
@@ -23,9 +24,7 @@ pub struct Defaults {
 impl Defaults {
     /// From the environment's texts, as `variable` gives them by name.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| {
-            variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-        });
+        let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(given(&variable));
         Self { region, endpoints: Endpoints::read(variable) }
     }
 }
